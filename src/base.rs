@@ -1,0 +1,11 @@
+//! Vocabulary that every layer may use: ids, time, files, addresses, secrets.
+//!
+//! Knows nothing of config, wire formats or the async runtime.
+
+pub mod clock;
+pub mod ids;
+pub mod secret;
+
+pub use clock::{Clock, SystemClock};
+pub use ids::{AgentId, ConnId, DeviceId, RunId, SessionId, SessionKey};
+pub use secret::Secret;

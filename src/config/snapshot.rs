@@ -1,0 +1,286 @@
+//! The immutable result of loading configuration, and the handle that swaps it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use ipnet::IpNet;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use super::types::Config;
+use crate::base::{AgentId, Secret};
+
+/// How bad an issue is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// The file is refused.
+    Error,
+    /// The file is accepted; something will not work or is not used.
+    Warning,
+}
+
+/// A finding about the configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issue {
+    /// Dotted key path; empty for the root.
+    pub path: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+    /// Error or warning.
+    pub severity: Severity,
+}
+
+/// `gateway.auth.mode` after resolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AuthMode {
+    /// Everybody is accepted.
+    None,
+    /// A shared token.
+    Token,
+    /// A shared password.
+    Password,
+    /// A proxy names the user.
+    TrustedProxy,
+}
+
+impl AuthMode {
+    /// The name in config and on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Token => "token",
+            Self::Password => "password",
+            Self::TrustedProxy => "trusted-proxy",
+        }
+    }
+}
+
+/// `gateway.auth.trustedProxy`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustedProxy {
+    /// Lower-case header name that carries the user.
+    pub user_header: String,
+    /// Lower-case names of headers that must be present and not blank.
+    pub required_headers: Vec<String>,
+    /// Allowed users, exact match; empty: any.
+    pub allow_users: Vec<String>,
+    /// Whether a loopback peer may be the proxy.
+    pub allow_loopback: bool,
+}
+
+/// `gateway.auth.rateLimit`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RateLimit {
+    /// Failures within `window` that lock the caller out.
+    pub max_attempts: u32,
+    /// Window of counting.
+    pub window: Duration,
+    /// How long the lock lasts.
+    pub lockout: Duration,
+    /// Whether loopback callers are never counted.
+    pub exempt_loopback: bool,
+}
+
+/// Authentication settings with their secrets resolved.
+#[derive(Debug, Clone)]
+pub struct ResolvedAuth {
+    /// The mode in force.
+    pub mode: AuthMode,
+    /// The shared token.
+    pub token: Option<Secret>,
+    /// The shared password.
+    pub password: Option<Secret>,
+    /// Trusted-proxy rules, present in that mode.
+    pub trusted_proxy: Option<TrustedProxy>,
+    /// `gateway.trustedProxies`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `gateway.allowRealIpFallback`.
+    pub allow_real_ip_fallback: bool,
+    /// `gateway.auth.rateLimit`, if configured.
+    pub rate_limit: Option<RateLimit>,
+    /// `gateway.controlUi.allowedOrigins`, lower case, seeds included.
+    pub allowed_origins: Vec<String>,
+    /// `gateway.controlUi.dangerouslyAllowHostHeaderOriginFallback`.
+    pub host_header_origin_fallback: bool,
+    /// `gateway.controlUi.allowInsecureAuth`.
+    pub control_ui_insecure_auth: bool,
+    /// `gateway.controlUi.dangerouslyDisableDeviceAuth`.
+    pub control_ui_device_auth_disabled: bool,
+    /// Changes whenever mode, secret or trusted proxies change; shared-secret connections of another generation are
+    /// closed with 4001.
+    pub shared_generation: String,
+}
+
+/// One entry of `models.providers.<id>.models`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelEntry {
+    /// The provider's model id.
+    pub id: String,
+    /// Display name.
+    pub name: String,
+    /// Whether it reasons.
+    pub reasoning: bool,
+    /// `text`, `image`, ...
+    pub input: Vec<String>,
+    /// Context window in tokens.
+    pub context_window: u64,
+    /// Largest answer in tokens.
+    pub max_tokens: u64,
+    /// USD per million tokens: input, output, cache read, cache write.
+    pub cost: [f64; 4],
+}
+
+/// A provider with its secrets resolved.
+#[derive(Debug, Clone)]
+pub struct ProviderSettings {
+    /// Key of `models.providers`.
+    pub id: String,
+    /// Base URL without trailing slash.
+    pub base_url: String,
+    /// Dialect (`openai-completions`, ...), as written.
+    pub api: String,
+    /// API key; `Err` holds the public reason why it could not be resolved (the provider is then unusable).
+    pub api_key: Result<Option<Secret>, String>,
+    /// Extra request headers.
+    pub headers: Vec<(String, Secret)>,
+    /// Idle timeout between chunks; `None`: the default rule (120 s, off for private addresses).
+    pub idle_timeout: Option<Duration>,
+    /// Configured models.
+    pub models: Vec<ModelEntry>,
+}
+
+/// `agents.*.model`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ModelSelection {
+    /// `provider/model`.
+    pub primary: Option<String>,
+    /// Tried in order when the primary fails.
+    pub fallbacks: Vec<String>,
+}
+
+/// One agent, defaults merged in.
+#[derive(Debug, Clone)]
+pub struct AgentProfile {
+    /// Its id.
+    pub id: AgentId,
+    /// Whether it answers when none is named. Exactly one agent has this.
+    pub is_default: bool,
+    /// `agents.list[].name`.
+    pub name: Option<String>,
+    /// `identity.name`.
+    pub identity_name: Option<String>,
+    /// `identity.emoji`.
+    pub identity_emoji: Option<String>,
+    /// `identity.avatar`.
+    pub identity_avatar: Option<String>,
+    /// `identity.theme`.
+    pub identity_theme: Option<String>,
+    /// Model choice; empty primary means: pick what is available.
+    pub model: ModelSelection,
+    /// Replaces the system prompt.
+    pub system_prompt: Option<String>,
+    /// Workspace folder.
+    pub workspace: PathBuf,
+    /// Longest run.
+    pub run_timeout: Option<Duration>,
+    /// `thinkingDefault`.
+    pub thinking: Option<String>,
+    /// Most history messages sent to the model.
+    pub context_messages: usize,
+    /// Models that callers may choose (`agents.defaults.models` keys); empty: any configured model.
+    pub allowed_models: Vec<String>,
+}
+
+/// Everything that configuration says, at one moment.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// Counts up with every applied change, from 1.
+    pub generation: u64,
+    /// Lower-case hex SHA-256 of the root file's bytes.
+    pub hash: String,
+    /// When it was loaded, ms.
+    pub loaded_at_ms: i64,
+    /// The config file.
+    pub path: PathBuf,
+    /// Whether the file exists.
+    pub exists: bool,
+    /// The file's text.
+    pub raw: String,
+    /// The root file, `$include` still present.
+    pub parsed: Value,
+    /// After includes and `${ENV}`, before defaults. The base of diffs.
+    pub source: Value,
+    /// With defaults, as `config.get` shows it.
+    pub runtime: Value,
+    /// Typed sections.
+    pub config: Config,
+    /// Warnings of this file.
+    pub warnings: Vec<Issue>,
+    /// The state directory.
+    pub state_dir: PathBuf,
+    /// Authentication.
+    pub auth: ResolvedAuth,
+    /// Model providers.
+    pub providers: Vec<ProviderSettings>,
+    /// Agents; never empty.
+    pub agents: Vec<AgentProfile>,
+}
+
+impl Snapshot {
+    /// The agent with this id.
+    pub fn agent(&self, id: &str) -> Option<&AgentProfile> {
+        self.agents.iter().find(|agent| agent.id.as_str() == id)
+    }
+
+    /// The agent that answers when none is named.
+    pub fn default_agent(&self) -> &AgentId {
+        const FALLBACK: &str = "snapshot without agents";
+        self.agents
+            .iter()
+            .find(|agent| agent.is_default)
+            .or_else(|| self.agents.first())
+            .map_or_else(|| unreachable_agent(FALLBACK), |agent| &agent.id)
+    }
+}
+
+#[expect(clippy::panic, reason = "loading guarantees at least one agent")]
+fn unreachable_agent(message: &str) -> &'static AgentId {
+    panic!("{message}")
+}
+
+/// Publishes snapshots. Readers call `load` once per request and keep what they got.
+#[derive(Debug, Clone)]
+pub struct SnapshotHandle {
+    current: Arc<ArcSwap<Snapshot>>,
+    changes: watch::Sender<u64>,
+}
+
+impl SnapshotHandle {
+    /// Starts with `snapshot`.
+    pub fn new(snapshot: Arc<Snapshot>) -> Self {
+        let (changes, _) = watch::channel(snapshot.generation);
+        Self {
+            current: Arc::new(ArcSwap::new(snapshot)),
+            changes,
+        }
+    }
+
+    /// The present snapshot.
+    pub fn load(&self) -> Arc<Snapshot> {
+        self.current.load_full()
+    }
+
+    /// Replaces it. Cannot fail; everything fallible happened before.
+    pub fn store(&self, snapshot: Arc<Snapshot>) {
+        let generation = snapshot.generation;
+        self.current.store(snapshot);
+        self.changes.send_replace(generation);
+    }
+
+    /// Wakes on every change with the new generation.
+    pub fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+}

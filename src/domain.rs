@@ -1,0 +1,15 @@
+//! Ports and shared types: what one part of the gateway may ask of another, without knowing how it is done.
+//!
+//! Only types and small traits live here. Implementations are wired together once, in `app`.
+
+pub mod channel;
+pub mod event;
+pub mod fault;
+pub mod message;
+pub mod model;
+pub mod principal;
+pub mod run;
+
+pub use fault::{Fault, FaultKind};
+pub use message::{Message, Part, ToolCall};
+pub use principal::{AuthMethod, Principal, Role, Scope, ScopeSet};

@@ -1,0 +1,103 @@
+//! Conversation messages as models see them, independent of any provider dialect.
+
+use std::sync::Arc;
+
+/// A piece of a user message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// Plain text.
+    Text(String),
+    /// An image, base64 without line breaks.
+    Image {
+        /// `image/png`, `image/jpeg`, ...
+        mime: String,
+        /// Base64 data.
+        data: Arc<str>,
+    },
+}
+
+/// A tool call made by a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ToolCall {
+    /// The id that the result must name.
+    pub id: String,
+    /// Tool name.
+    pub name: String,
+    /// Arguments as the JSON text that the model wrote.
+    pub arguments: String,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Message {
+    /// From the person (or program) that talks to the agent.
+    User {
+        /// Text and images in order.
+        parts: Vec<Part>,
+    },
+    /// From the model.
+    Assistant {
+        /// Visible text, possibly empty.
+        text: String,
+        /// Reasoning that the provider wants to see again.
+        reasoning: Option<String>,
+        /// Calls that follow the text.
+        tool_calls: Vec<ToolCall>,
+    },
+    /// The result of a tool call.
+    Tool {
+        /// Id of the call.
+        call_id: String,
+        /// Tool name, if known.
+        name: Option<String>,
+        /// Result text.
+        content: String,
+    },
+}
+
+impl Message {
+    /// A user message of plain text.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::User {
+            parts: vec![Part::Text(text.into())],
+        }
+    }
+
+    /// An assistant message of plain text.
+    pub fn assistant(text: impl Into<String>) -> Self {
+        Self::Assistant {
+            text: text.into(),
+            reasoning: None,
+            tool_calls: Vec::new(),
+        }
+    }
+
+    /// Rough size in characters, for the context budget. Images count as a fixed amount.
+    pub fn weight(&self) -> usize {
+        const IMAGE_WEIGHT: usize = 6_000;
+        const OVERHEAD: usize = 16;
+        OVERHEAD
+            + match self {
+                Self::User { parts } => parts
+                    .iter()
+                    .map(|part| match part {
+                        Part::Text(text) => text.len(),
+                        Part::Image { .. } => IMAGE_WEIGHT,
+                    })
+                    .sum(),
+                Self::Assistant {
+                    text,
+                    reasoning,
+                    tool_calls,
+                } => {
+                    text.len()
+                        + reasoning.as_ref().map_or(0, String::len)
+                        + tool_calls
+                            .iter()
+                            .map(|call| call.name.len() + call.arguments.len())
+                            .sum::<usize>()
+                }
+                Self::Tool { content, .. } => content.len(),
+            }
+    }
+}

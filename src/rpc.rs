@@ -1,0 +1,3 @@
+//! The WebSocket surface: connections, dispatch, methods.
+
+pub mod method;

@@ -1,0 +1,4 @@
+//! Wire formats as data: WebSocket frames, `connect`, errors, OpenAI bodies. No IO, no business.
+
+pub mod connect;
+pub mod error;
