@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod ids;
+pub mod redact;
 pub mod secret;
 
 pub use clock::{Clock, SystemClock};

@@ -15,4 +15,5 @@ pub mod models;
 pub mod rpc;
 pub mod services;
 pub mod store;
+pub mod telemetry;
 pub mod wire;

@@ -1,0 +1,10 @@
+//! Logs, metrics and spans. Every name and label lives here; the rest of the code records events, not strings.
+
+pub mod events;
+pub mod logs;
+pub mod metrics;
+pub mod names;
+pub mod ring;
+
+pub use logs::LogSettings;
+pub use metrics::MetricsHandle;

@@ -1,0 +1,140 @@
+//! One struct per thing worth counting; `emit` writes the log line and the metrics together.
+
+use std::time::Duration;
+
+use super::names;
+
+/// A run ended.
+#[derive(Debug)]
+pub struct RunFinished<'a> {
+    /// Its id.
+    pub run_id: &'a str,
+    /// Its agent.
+    pub agent: &'a str,
+    /// `chat`, `agent` or `openai`.
+    pub trigger: &'static str,
+    /// Provider that answered last.
+    pub provider: &'a str,
+    /// Model that answered last.
+    pub model: &'a str,
+    /// `completed`, `aborted`, `timeout` or `error`.
+    pub outcome: &'static str,
+    /// Work time.
+    pub duration: Duration,
+    /// Input, output, cache read, cache write.
+    pub tokens: [u64; 4],
+    /// Error text, if it failed.
+    pub error: Option<&'a str>,
+}
+
+impl RunFinished<'_> {
+    /// Records it.
+    pub fn emit(&self) {
+        let labels = [
+            ("channel", "webchat".to_owned()),
+            ("model", self.model.to_owned()),
+            ("outcome", self.outcome.to_owned()),
+            ("provider", self.provider.to_owned()),
+            ("trigger", self.trigger.to_owned()),
+        ];
+        metrics::counter!(names::RUN_COMPLETED, &labels).increment(1);
+        metrics::histogram!(names::RUN_DURATION, &labels).record(self.duration.as_secs_f64());
+        for (kind, count) in ["input", "output", "cache_read", "cache_write"]
+            .into_iter()
+            .zip(self.tokens)
+        {
+            if count > 0 {
+                metrics::counter!(names::MODEL_TOKENS, "agent" => self.agent.to_owned(), "channel" => "webchat",
+                    "model" => self.model.to_owned(), "provider" => self.provider.to_owned(), "token_type" => kind)
+                .increment(count);
+            }
+        }
+        let duration_ms = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
+        match self.error {
+            Some(error) => tracing::warn!(
+                target: "agent", run_id = self.run_id, agent = self.agent, provider = self.provider,
+                model = self.model, outcome = self.outcome, duration_ms, error, "run failed"
+            ),
+            None => tracing::debug!(
+                target: "agent", run_id = self.run_id, agent = self.agent, provider = self.provider,
+                model = self.model, outcome = self.outcome, duration_ms, "run finished"
+            ),
+        }
+    }
+}
+
+/// A request to a model provider ended.
+#[derive(Debug)]
+pub struct ModelCalled<'a> {
+    /// Dialect.
+    pub api: &'static str,
+    /// Provider.
+    pub provider: &'a str,
+    /// Model.
+    pub model: &'a str,
+    /// Class of the failure, if it failed.
+    pub error: Option<&'static str>,
+    /// From sending to the last event.
+    pub duration: Duration,
+}
+
+impl ModelCalled<'_> {
+    /// Records it.
+    pub fn emit(&self) {
+        let labels = [
+            ("api", self.api.to_owned()),
+            ("error_category", self.error.unwrap_or("none").to_owned()),
+            ("model", self.model.to_owned()),
+            (
+                "outcome",
+                if self.error.is_some() { "error" } else { "completed" }.to_owned(),
+            ),
+            ("provider", self.provider.to_owned()),
+            ("transport", "http".to_owned()),
+        ];
+        metrics::counter!(names::MODEL_CALL, &labels).increment(1);
+        metrics::histogram!(names::MODEL_CALL_DURATION, &labels).record(self.duration.as_secs_f64());
+    }
+}
+
+/// A configuration change was judged.
+#[derive(Debug, Clone, Copy)]
+pub enum ConfigReload<'a> {
+    /// It is in force.
+    Applied {
+        /// Its generation.
+        generation: u64,
+        /// Changed key paths.
+        paths: &'a [String],
+        /// From detection to commit.
+        took: Duration,
+    },
+    /// It was refused; the old one stays.
+    Rejected {
+        /// Why.
+        error: &'a str,
+    },
+}
+
+impl ConfigReload<'_> {
+    /// Records it.
+    pub fn emit(self) {
+        match self {
+            Self::Applied {
+                generation,
+                paths,
+                took,
+            } => {
+                metrics::counter!(names::CONFIG_RELOADS, "result" => "applied").increment(1);
+                #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+                metrics::gauge!(names::CONFIG_GENERATION).set(generation as f64);
+                let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(target: "gateway/reload", generation, took_ms, "config hot reload applied ({})", paths.join(", "));
+            }
+            Self::Rejected { error } => {
+                metrics::counter!(names::CONFIG_RELOADS, "result" => "rejected").increment(1);
+                tracing::warn!(target: "gateway/reload", "config reload skipped (invalid config): {error}");
+            }
+        }
+    }
+}
