@@ -9,6 +9,7 @@ pub mod message;
 pub mod model;
 pub mod principal;
 pub mod run;
+pub mod tool;
 
 pub use fault::{Fault, FaultKind};
 pub use message::{Message, Part, ToolCall};

@@ -1,0 +1,16 @@
+//! The run loop: accepts runs durably, keeps each session in order, drives model calls, reports what happens.
+//!
+//! One task per run. A run is on disk before it is acknowledged, its user message before the model is called, its
+//! answer before it is reported final. Nothing here knows a wire format of a surface or a dialect of a provider.
+
+mod answer;
+mod emit;
+mod lane;
+mod prompt;
+mod request;
+mod runs;
+mod table;
+mod task;
+mod turn;
+
+pub use runs::{AgentRuns, AgentRunsDeps};

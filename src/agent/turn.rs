@@ -1,0 +1,301 @@
+//! The model work of one run: candidates, retries, tool rounds, until there is an answer or a reason why not.
+//!
+//! One retry budget per run. A call is repeated only while nothing of it was shown; after the first delta an error ends
+//! the run, so text is never repeated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::Answer;
+use super::emit::Emitter;
+use crate::domain::model::{
+    CallError, CallErrorClass, FinishReason, ModelCall, ModelEvent, ModelProvider, ModelRef, ToolSpec, Usage,
+};
+use crate::domain::run::{RunEvent, RunFailure, RunRequest};
+use crate::domain::tool::{ToolContext, Tools};
+use crate::domain::{Message, ToolCall};
+use crate::live::Live;
+use crate::models::retry::RetryPolicy;
+use crate::telemetry::events::ModelCalled;
+
+/// Most model calls of one run; a model that keeps calling tools is stopped here.
+const MAX_ROUNDS: usize = 32;
+
+/// A follower that takes nothing for this long is gone.
+const FOLLOWER_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Everything the work needs.
+pub(super) struct Turn<'a> {
+    pub(super) live: &'a Live,
+    pub(super) request: &'a RunRequest,
+    pub(super) candidates: Vec<ModelRef>,
+    pub(super) system: Option<String>,
+    pub(super) messages: Vec<Arc<Message>>,
+    pub(super) tools: &'a dyn Tools,
+    pub(super) tool_context: ToolContext,
+    pub(super) retry: RetryPolicy,
+    pub(super) follower: Option<mpsc::Sender<RunEvent>>,
+    pub(super) cancel: &'a CancellationToken,
+}
+
+/// How the work ended.
+pub(super) enum TurnEnd {
+    /// There is an answer (or calls for the client).
+    Answered,
+    /// The run was cancelled.
+    Cancelled,
+    /// The provider failed.
+    Failed(RunFailure),
+}
+
+/// What the work produced, also when it failed half-way.
+#[derive(Default)]
+pub(super) struct Produced {
+    pub(super) text: String,
+    pub(super) reasoning: String,
+    pub(super) tool_calls: Vec<ToolCall>,
+    pub(super) finish: Option<FinishReason>,
+    pub(super) usage: Usage,
+    pub(super) model: Option<ModelRef>,
+    pub(super) api: &'static str,
+    /// Finished rounds before the last answer: assistant messages with calls, and their results.
+    pub(super) rounds: Vec<Message>,
+}
+
+enum CallEnd {
+    Done(Answer),
+    /// Failed before anything was shown.
+    Clean(CallError),
+    /// Failed after text was shown; holds what was shown.
+    Torn(CallError, Answer),
+    Cancelled(Answer),
+}
+
+impl Turn<'_> {
+    /// Does the work.
+    pub(super) async fn run(mut self, emitter: &mut Emitter, produced: &mut Produced) -> TurnEnd {
+        let server_tools = self.tools.specs(&self.request.agent);
+        let offered: Arc<[ToolSpec]> = if server_tools.is_empty() {
+            Arc::clone(&self.request.client_tools)
+        } else {
+            self.request.client_tools.iter().cloned().chain(server_tools).collect()
+        };
+        for _ in 0..MAX_ROUNDS {
+            let answer = match self.answer(&offered, emitter, produced).await {
+                CallEnd::Done(answer) => answer,
+                CallEnd::Cancelled(partial) => {
+                    keep(produced, partial);
+                    return TurnEnd::Cancelled;
+                }
+                CallEnd::Torn(error, partial) => {
+                    keep(produced, partial);
+                    return TurnEnd::Failed(failure(error));
+                }
+                CallEnd::Clean(error) => return TurnEnd::Failed(failure(error)),
+            };
+            let for_client = |call: &ToolCall| self.request.client_tools.iter().any(|tool| tool.name == call.name);
+            if answer.tool_calls.is_empty() || answer.tool_calls.iter().any(for_client) {
+                keep(produced, answer);
+                return TurnEnd::Answered;
+            }
+            let assistant = Message::Assistant {
+                text: answer.text,
+                reasoning: Some(answer.reasoning).filter(|text| !text.is_empty()),
+                tool_calls: answer.tool_calls.clone(),
+            };
+            self.remember(assistant, produced);
+            for call in &answer.tool_calls {
+                let Some(result) = self.invoke(call).await else { return TurnEnd::Cancelled };
+                self.remember(result, produced);
+            }
+            emitter.next_answer();
+        }
+        TurnEnd::Failed(RunFailure {
+            class: CallErrorClass::Malformed,
+            message: format!("the model kept calling tools for {MAX_ROUNDS} rounds; the run was ended"),
+            status: None,
+            retry_after: None,
+        })
+    }
+
+    fn remember(&mut self, message: Message, produced: &mut Produced) {
+        produced.rounds.push(message.clone());
+        self.messages.push(Arc::new(message));
+    }
+
+    async fn invoke(&self, call: &ToolCall) -> Option<Message> {
+        let output = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return None,
+            output = self.tools.invoke(&self.tool_context, call) => output,
+        };
+        let content = output.map_or_else(
+            || format!("error: there is no tool named {:?}; answer without it", call.name),
+            |output| output.content,
+        );
+        Some(Message::Tool { call_id: call.id.clone(), name: Some(call.name.clone()), content })
+    }
+
+    /// One answer: candidates in order, within the run's one retry budget.
+    async fn answer(&self, tools: &Arc<[ToolSpec]>, emitter: &mut Emitter, produced: &mut Produced) -> CallEnd {
+        let mut attempt = 0;
+        let mut last = CallError {
+            class: CallErrorClass::NotConfigured,
+            status: None,
+            message: "no model is configured: set agents.defaults.model and models.providers".to_owned(),
+            retry_after: None,
+        };
+        for candidate in &self.candidates {
+            let Some(provider) = self.live.models.provider(&candidate.provider) else {
+                last.message = format!("model provider {:?} is not configured", candidate.provider);
+                continue;
+            };
+            let call = self.call(candidate, tools, emitter);
+            produced.model = Some(candidate.clone());
+            produced.api = provider.api();
+            loop {
+                attempt += 1;
+                match self.attempt(provider.as_ref(), &call, emitter).await {
+                    CallEnd::Clean(error) if error.class != CallErrorClass::Cancelled => {
+                        let delay = self.retry.next_delay(&error, attempt);
+                        last = error;
+                        let Some(delay) = delay else { break };
+                        tokio::select! {
+                            biased;
+                            () = self.cancel.cancelled() => return CallEnd::Cancelled(Answer::default()),
+                            () = tokio::time::sleep(delay) => {}
+                        }
+                    }
+                    CallEnd::Done(answer) => {
+                        produced.usage += answer.usage.unwrap_or_default();
+                        return CallEnd::Done(answer);
+                    }
+                    end => return end,
+                }
+            }
+        }
+        CallEnd::Clean(last)
+    }
+
+    fn call(&self, model: &ModelRef, tools: &Arc<[ToolSpec]>, emitter: &Emitter) -> ModelCall {
+        ModelCall {
+            model: Arc::clone(&model.model),
+            system: self.system.clone(),
+            messages: self.messages.clone(),
+            tools: Arc::clone(tools),
+            tool_choice: self.request.tool_choice.clone(),
+            parallel_tool_calls: self.request.parallel_tool_calls,
+            sampling: Arc::clone(&self.request.sampling),
+            stream: self.request.stream || emitter.has_audience(),
+            traceparent: self.request.traceparent.clone(),
+        }
+    }
+
+    /// One request to one provider.
+    async fn attempt(&self, provider: &dyn ModelProvider, call: &ModelCall, emitter: &mut Emitter) -> CallEnd {
+        let began = Instant::now();
+        let end = self.exchange(provider, call, emitter).await;
+        let error = match &end {
+            CallEnd::Done(_) => None,
+            CallEnd::Clean(error) | CallEnd::Torn(error, _) => Some(error.class.as_str()),
+            CallEnd::Cancelled(_) => Some(CallErrorClass::Cancelled.as_str()),
+        };
+        ModelCalled { api: provider.api(), provider: provider.id(), model: &call.model, error, duration: began.elapsed() }
+            .emit();
+        end
+    }
+
+    async fn exchange(&self, provider: &dyn ModelProvider, call: &ModelCall, emitter: &mut Emitter) -> CallEnd {
+        let mut answer = Answer::default();
+        let opened = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return CallEnd::Cancelled(answer),
+            opened = provider.call(call) => opened,
+        };
+        let mut stream = match opened {
+            Ok(stream) => stream,
+            Err(error) => return CallEnd::Clean(error),
+        };
+        let mut shown = false;
+        loop {
+            let next = tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => return CallEnd::Cancelled(answer),
+                next = stream.next() => next,
+            };
+            let event = match next {
+                Some(Ok(event)) => event,
+                Some(Err(error)) if shown => return CallEnd::Torn(error, answer),
+                Some(Err(error)) => return CallEnd::Clean(error),
+                None => break,
+            };
+            answer.take(&event);
+            if matches!(event, ModelEvent::Finish { .. }) {
+                break;
+            }
+            if let ModelEvent::Text(delta) = &event {
+                emitter.text(delta);
+            }
+            if !self.tell(event, &mut shown).await {
+                return CallEnd::Cancelled(answer);
+            }
+        }
+        let fault = |message: &str| CallError {
+            class: CallErrorClass::Malformed,
+            status: None,
+            message: message.to_owned(),
+            retry_after: None,
+        };
+        match answer.finish {
+            None if shown => CallEnd::Torn(fault("the provider cut the answer"), answer),
+            None => CallEnd::Clean(fault("the provider ended its answer before it began")),
+            Some(FinishReason::Stop | FinishReason::ToolCalls) if answer.is_empty() => {
+                CallEnd::Clean(fault("the provider sent an empty answer"))
+            }
+            Some(_) => CallEnd::Done(answer),
+        }
+    }
+
+    /// Passes an event to the follower. `false`: the follower is gone.
+    async fn tell(&self, event: ModelEvent, shown: &mut bool) -> bool {
+        let event = match event {
+            ModelEvent::Text(delta) => RunEvent::Text(delta),
+            ModelEvent::Reasoning(delta) => RunEvent::Reasoning(delta),
+            ModelEvent::ToolCallStart { index, id, name } => RunEvent::ToolCallStart { index, id, name },
+            ModelEvent::ToolCallArguments { index, delta } => RunEvent::ToolCallArguments { index, delta },
+            ModelEvent::Finish { .. } => return true,
+        };
+        *shown = true;
+        let Some(follower) = &self.follower else { return true };
+        match follower.try_send(event) {
+            Ok(()) => true,
+            Err(mpsc::error::TrySendError::Closed(_)) => false,
+            Err(mpsc::error::TrySendError::Full(event)) => tokio::select! {
+                biased;
+                () = self.cancel.cancelled() => false,
+                sent = follower.send_timeout(event, FOLLOWER_PATIENCE) => sent.is_ok(),
+            },
+        }
+    }
+}
+
+fn keep(produced: &mut Produced, answer: Answer) {
+    produced.text = answer.text;
+    produced.reasoning = answer.reasoning;
+    produced.tool_calls = answer.tool_calls;
+    produced.finish = answer.finish;
+}
+
+fn failure(error: CallError) -> RunFailure {
+    RunFailure {
+        class: error.class,
+        message: error.message,
+        status: error.status,
+        retry_after: error.retry_after,
+    }
+}

@@ -1,0 +1,282 @@
+//! A scripted model provider of the chat-completions dialect.
+//!
+//! The newest user message picks the behaviour: `[[say:TEXT]]`, `[[slow:MS]]` (six pieces with pauses), `[[stall]]`
+//! (one piece, then silence), `[[silent]]`, `[[cut]]`, `[[garbage]]`, `[[status:CODE]]`, `[[tool:NAME]]`, `[[length]]`,
+//! `[[raw]]` followed by SSE text. Without a directive it answers `Hello from the double.`.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use futures_util::StreamExt as _;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+
+/// One request as the provider saw it.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub body: Value,
+    pub headers: HeaderMap,
+}
+
+impl Seen {
+    /// Text of the newest user message.
+    pub fn prompt(&self) -> String {
+        newest_user_text(&self.body)
+    }
+
+    /// The conversation as `(role, text)`.
+    pub fn conversation(&self) -> Vec<(String, String)> {
+        self.body["messages"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|message| (message["role"].as_str().unwrap_or_default().to_owned(), text_of(&message["content"])))
+            .collect()
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    seen: Mutex<Vec<Seen>>,
+    open: AtomicUsize,
+}
+
+/// A running provider double.
+pub struct ModelDouble {
+    pub address: SocketAddr,
+    shared: Arc<Shared>,
+    server: tokio::task::JoinHandle<()>,
+}
+
+impl ModelDouble {
+    pub async fn start() -> Self {
+        Self::start_at("127.0.0.1:0".parse().unwrap()).await
+    }
+
+    pub async fn start_at(address: SocketAddr) -> Self {
+        let listener = TcpListener::bind(address).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared::default());
+        let app = Router::new()
+            .route("/v1/chat/completions", post(complete))
+            .with_state(Arc::clone(&shared));
+        let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        Self { address, shared, server }
+    }
+
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// Requests so far.
+    pub fn seen(&self) -> Vec<Seen> {
+        self.shared.seen.lock().unwrap().clone()
+    }
+
+    /// Requests whose newest user message contains `text`.
+    pub fn seen_with(&self, text: &str) -> Vec<Seen> {
+        self.seen().into_iter().filter(|seen| seen.prompt().contains(text)).collect()
+    }
+
+    /// Streams that are being written now.
+    pub fn open(&self) -> usize {
+        self.shared.open.load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for ModelDouble {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+fn text_of(content: &Value) -> String {
+    match content {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => {
+            let texts: Vec<&str> = parts.iter().filter_map(|part| part["text"].as_str()).collect();
+            texts.join("\n")
+        }
+        _ => String::new(),
+    }
+}
+
+fn newest_user_text(body: &Value) -> String {
+    body["messages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .rev()
+        .find(|message| message["role"] == "user")
+        .map(|message| text_of(&message["content"]))
+        .unwrap_or_default()
+}
+
+fn directive(text: &str) -> Option<(String, String)> {
+    let start = text.rfind("[[")?;
+    let end = text[start..].find("]]")? + start;
+    let inner = &text[start + 2..end];
+    let (name, argument) = inner.split_once(':').unwrap_or((inner, ""));
+    Some((name.to_owned(), argument.to_owned()))
+}
+
+async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    shared.seen.lock().unwrap().push(Seen { body: body.clone(), headers });
+    let text = newest_user_text(&body);
+    let (name, argument) = directive(&text).unwrap_or_default();
+    let after_tool = body["messages"].as_array().and_then(|all| all.last()).is_some_and(|last| last["role"] == "tool");
+    match name.as_str() {
+        "status" => {
+            let code: u16 = argument.parse().unwrap();
+            let body = json!({"error": {"message": format!("double says {code}"), "type": "test"}}).to_string();
+            (StatusCode::from_u16(code).unwrap(), [("content-type", "application/json"), ("retry-after", "1")], body)
+                .into_response()
+        }
+        "garbage" => ([("content-type", "application/json")], "<html>not json").into_response(),
+        _ if body["stream"] != true => whole(&name, &argument, &text).await,
+        "tool" if !after_tool => stream(&shared, tool_pieces(&argument)),
+        _ => stream(&shared, pieces(&name, &argument, &text)),
+    }
+}
+
+/// What a stream does next.
+enum Piece {
+    Text(String),
+    Raw(String),
+    Tool(String),
+    Pause(Duration),
+    Finish(&'static str),
+    Cut,
+}
+
+fn pieces(name: &str, argument: &str, text: &str) -> Vec<Piece> {
+    let forever = Duration::from_secs(600);
+    match name {
+        "say" => vec![Piece::Text(argument.to_owned()), Piece::Finish("stop")],
+        "slow" => {
+            let pause = Duration::from_millis(argument.parse().unwrap());
+            let mut all: Vec<Piece> = (0..6)
+                .flat_map(|n| [Piece::Text(format!("piece{n} ")), Piece::Pause(pause)])
+                .collect();
+            all.push(Piece::Finish("stop"));
+            all
+        }
+        "stall" => vec![Piece::Text("partial ".to_owned()), Piece::Pause(forever)],
+        "silent" => vec![Piece::Pause(forever)],
+        "cut" => vec![Piece::Text("half of the ".to_owned()), Piece::Text("answer".to_owned()), Piece::Cut],
+        "length" => vec![Piece::Text("truncated".to_owned()), Piece::Finish("length")],
+        "raw" => vec![Piece::Raw(text.split("[[raw]]").nth(1).unwrap_or_default().to_owned())],
+        _ => vec![
+            Piece::Text("Hello".to_owned()),
+            Piece::Text(" from".to_owned()),
+            Piece::Text(" the double.".to_owned()),
+            Piece::Finish("stop"),
+        ],
+    }
+}
+
+fn tool_pieces(name: &str) -> Vec<Piece> {
+    vec![Piece::Tool(name.to_owned()), Piece::Finish("tool_calls")]
+}
+
+struct OpenGuard(Arc<Shared>);
+
+impl Drop for OpenGuard {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+fn stream(shared: &Arc<Shared>, pieces: Vec<Piece>) -> Response {
+    shared.open.fetch_add(1, Ordering::SeqCst);
+    let guard = OpenGuard(Arc::clone(shared));
+    let (sender, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(1);
+    tokio::spawn(async move {
+        let _guard = guard;
+        let chunk = |delta: Value, finish: Value| {
+            let chunk = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m1",
+                "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
+            Ok(Bytes::from(format!("data: {chunk}\n\n")))
+        };
+        for piece in pieces {
+            let sent = match piece {
+                Piece::Text(text) => sender.send(chunk(json!({"content": text}), Value::Null)).await,
+                Piece::Raw(text) => sender.send(Ok(Bytes::from(text))).await,
+                Piece::Tool(name) => {
+                    let call = json!({"tool_calls": [{"index": 0, "id": "call_1", "type": "function",
+                        "function": {"name": name, "arguments": "{\"a\":1}"}}]});
+                    sender.send(chunk(call, Value::Null)).await
+                }
+                Piece::Pause(pause) => {
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => Ok(()),
+                        () = sender.closed() => return,
+                    }
+                }
+                Piece::Finish(reason) => {
+                    let usage = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m1",
+                        "choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}});
+                    let end = format!("data: {usage}\n\ndata: [DONE]\n\n");
+                    match sender.send(chunk(json!({}), json!(reason))).await {
+                        Ok(()) => sender.send(Ok(Bytes::from(end))).await,
+                        gone => gone,
+                    }
+                }
+                Piece::Cut => sender.send(Err(std::io::Error::other("cut"))).await,
+            };
+            if sent.is_err() {
+                return;
+            }
+        }
+    });
+    let body = tokio_stream(receiver);
+    ([("content-type", "text/event-stream")], Body::from_stream(body)).into_response()
+}
+
+fn tokio_stream<T: Send + 'static>(receiver: mpsc::Receiver<T>) -> impl futures_util::Stream<Item = T> + Send {
+    futures_util::stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|item| (item, receiver)) })
+        .fuse()
+}
+
+async fn whole(name: &str, argument: &str, text: &str) -> Response {
+    let mut content = String::new();
+    let mut finish = "stop";
+    let mut calls = Value::Null;
+    let all = if name == "tool" { tool_pieces(argument) } else { pieces(name, argument, text) };
+    for piece in all {
+        match piece {
+            Piece::Text(text) => content.push_str(&text),
+            Piece::Raw(text) => return text.into_response(),
+            Piece::Pause(pause) => tokio::time::sleep(pause).await,
+            Piece::Finish(reason) => finish = reason,
+            Piece::Tool(name) => {
+                calls = json!([{"id": "call_1", "type": "function", "function": {"name": name, "arguments": "{\"a\":1}"}}]);
+            }
+            Piece::Cut => {
+                let body = futures_util::stream::iter([
+                    Ok::<_, std::io::Error>(Bytes::from_static(b"{\"id\":")),
+                    Err(std::io::Error::other("cut")),
+                ]);
+                return Body::from_stream(body).into_response();
+            }
+        }
+    }
+    let mut message = json!({"role": "assistant", "content": content});
+    if !calls.is_null() {
+        message["tool_calls"] = calls;
+    }
+    axum::Json(json!({"id": "c1", "object": "chat.completion", "created": 1, "model": "m1",
+        "choices": [{"index": 0, "message": message, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}}))
+    .into_response()
+}
