@@ -215,7 +215,7 @@ pub struct StoredRun {
     pub source: String,
     /// Its state.
     pub state: RunState,
-    /// As given to `accept_run`.
+    /// As given to `accept_run`; emptied when the run ends.
     pub request: String,
     /// When it was accepted, ms.
     pub accepted_at_ms: i64,
@@ -349,9 +349,9 @@ pub struct PatchSession {
 pub struct Retention {
     /// Most session rows.
     pub max_entries: Option<u64>,
-    /// Oldest activity, ms.
+    /// Longest time without activity, ms. For archives: since the reset or delete.
     pub max_age_ms: Option<i64>,
-    /// Most bytes of database.
+    /// Most bytes of data; oldest archives go first, then the least active sessions.
     pub max_bytes: Option<u64>,
 }
 
@@ -362,4 +362,17 @@ pub struct RetentionReport {
     pub sessions: u64,
     /// Messages.
     pub messages: u64,
+}
+
+/// Counters of the store.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Transactions since the start.
+    pub commits: u64,
+    /// Commands since the start; more per commit means that writers shared a disk sync.
+    pub commands: u64,
+    /// Commands that wait now.
+    pub queue_depth: u64,
+    /// Size of database and log on disk, as of the last commit.
+    pub db_bytes: u64,
 }
