@@ -15,5 +15,6 @@ pub mod live;
 pub mod models;
 pub mod rpc;
 pub mod services;
+pub mod sessions;
 pub mod store;
 pub mod wire;
