@@ -1,3 +1,4 @@
 //! The WebSocket surface: connections, dispatch, methods.
 
 pub mod method;
+pub mod validation;
