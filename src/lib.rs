@@ -4,9 +4,11 @@
 
 #![forbid(unsafe_code)]
 
+pub mod agent;
 pub mod auth;
 pub mod base;
 pub mod bus;
+pub mod channels;
 pub mod config;
 pub mod domain;
 pub mod health;

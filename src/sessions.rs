@@ -4,4 +4,5 @@
 //! Pure apart from reads of the store. Starts no runs and sends no events.
 
 pub mod history;
+pub mod rows;
 pub mod transcript;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::value::to_raw_value;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -179,7 +179,7 @@ impl Emitter {
     }
 
     /// A message was stored: for subscribers of the session.
-    pub(super) fn stored_message(&self, message: &Value, id: &str, seq: u64, row: Option<&Value>) {
+    pub(super) fn stored_message(&self, message: &RawValue, id: &str, seq: u64, row: Option<&Value>) {
         let mut payload = json!({"sessionKey": self.key, "message": message, "messageId": id, "messageSeq": seq});
         with_row(&mut payload, row);
         self.publish(EventName::SessionMessage, &payload, Audience::SessionMessages(self.key.clone()), false);

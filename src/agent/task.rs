@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -19,13 +19,15 @@ use super::runs::{Inner, store_fault};
 use super::table::{ActiveRun, Progress};
 use super::turn::{Produced, Turn, TurnEnd};
 use crate::config::AgentProfile;
-use crate::domain::model::{CallErrorClass, FinishReason, ModelRef};
+use crate::domain::model::{CallErrorClass, FinishReason, ModelRef, Usage};
 use crate::domain::run::{
     Conversation, RunEnd, RunEvent, RunFailure, RunOutcome, RunRecord, RunRequest, RunSource,
 };
 use crate::domain::tool::ToolContext;
-use crate::domain::{Message, Part};
+use crate::domain::Message;
 use crate::live::Live;
+use crate::models::retry::RetryBudget;
+use crate::sessions::transcript::{AssistantTurn, StopReason};
 use crate::sessions::{history, rows, transcript};
 use crate::store::{BeganRun, BeginRun, FinishRun, FinishedRun, NewMessage, RunState, StoreError};
 use crate::telemetry::events::RunFinished;
@@ -53,7 +55,7 @@ pub(super) fn begin_command(request: &RunRequest, now_ms: i64) -> BeginRun {
     let mut messages: Vec<NewMessage> = request
         .tool_results
         .iter()
-        .filter_map(|message| transcript::from_model(message, now_ms))
+        .map(|message| stored_message(message, "", now_ms))
         .collect();
     if !request.input.is_empty() {
         messages.push(transcript::user_message(&request.input, now_ms));
@@ -212,7 +214,7 @@ impl RunTask {
             reasoning: String::new(),
             tool_calls: Vec::new(),
             finish: FinishReason::Stop,
-            usage: crate::domain::model::Usage::default(),
+            usage: Usage::default(),
             model: None,
             started_at_ms: now_ms,
             ended_at_ms: now_ms,
@@ -249,7 +251,11 @@ impl RunTask {
                     self.began = Some(began);
                     return Ok(());
                 }
-                Err(error) if self.follower.is_some() || self.inner.lifecycle.is_draining() => return Err(error),
+                Err(error)
+                    if self.follower.is_some() || self.inner.lifecycle.is_draining() || !error.is_transient() =>
+                {
+                    return Err(error);
+                }
                 Err(error) => {
                     tracing::warn!(target: "agent", %error, "storage refuses the start of an accepted run; trying again");
                     tokio::select! {
@@ -276,7 +282,7 @@ impl RunTask {
             reasoning: String::new(),
             tool_calls: Vec::new(),
             finish: FinishReason::Stop,
-            usage: crate::domain::model::Usage::default(),
+            usage: Usage::default(),
             model: None,
             started_at_ms: now_ms,
             ended_at_ms: now_ms,
@@ -316,7 +322,7 @@ impl RunTask {
                 session: self.request.conversation.key().clone(),
                 run: self.request.run_id.clone(),
             },
-            retry: self.inner.retry.clone(),
+            budget: RetryBudget::new(self.inner.retry),
             follower: self.follower.clone(),
             cancel: &self.active.cancel,
         };
@@ -352,7 +358,7 @@ impl RunTask {
         if let Some(chosen) = &self.request.model {
             return vec![chosen.clone()];
         }
-        if let Some(chosen) = self.began.as_ref().and_then(|began| rows::model_override(&began.settings, models)) {
+        if let Some(chosen) = self.began.as_ref().and_then(|began| model_override(&began.settings)) {
             return vec![chosen];
         }
         let configured = profile.model.primary.iter().chain(&profile.model.fallbacks);
@@ -377,7 +383,7 @@ impl RunTask {
             let budget = usize::try_from(window.saturating_mul(CHARS_PER_TOKEN)).unwrap_or(usize::MAX);
             return history::model_context(
                 &self.inner.store,
-                self.request.conversation.key(),
+                self.request.conversation.key().as_str(),
                 profile.context_messages,
                 budget,
             )
@@ -400,17 +406,33 @@ impl RunTask {
         let mut kept: Vec<NewMessage> = produced
             .rounds
             .iter()
-            .filter_map(|message| transcript::from_model(message, now_ms))
+            .map(|message| stored_message(message, produced.api, now_ms))
             .collect();
         if !outcome.text.is_empty() || !outcome.tool_calls.is_empty() {
-            kept.push(transcript::assistant_message(outcome, produced.api, &self.cost(outcome)));
+            let (stop, error) = match &outcome.end {
+                RunEnd::Completed => (StopReason::from(outcome.finish), None),
+                RunEnd::Aborted(_) | RunEnd::TimedOut => (StopReason::Aborted, Some("the run was stopped")),
+                RunEnd::Failed(failure) => (StopReason::Error, Some(failure.message.as_str())),
+            };
+            kept.push(transcript::assistant_message(&AssistantTurn {
+                text: &outcome.text,
+                reasoning: &outcome.reasoning,
+                tool_calls: &outcome.tool_calls,
+                api: produced.api,
+                model: outcome.model.as_ref(),
+                usage: outcome.usage,
+                cost_usd: self.cost(outcome),
+                stop,
+                error,
+                now_ms,
+            }));
         }
         kept
     }
 
     fn cost(&self, outcome: &RunOutcome) -> f64 {
         let entry = outcome.model.as_ref().and_then(|model| self.live.models.entry(model));
-        entry.map_or(0.0, |entry| crate::models::cost_usd(&outcome.usage, &entry.cost))
+        entry.map_or(0.0, |entry| transcript::cost_usd(outcome.usage, entry.cost))
     }
 
     async fn finish(
@@ -486,9 +508,8 @@ impl RunTask {
         let row = self.row().await;
         let sent = begin_command(&self.request, self.inner.clock.now_ms());
         for (message, appended) in sent.messages.iter().zip(&began.messages) {
-            if let Some(view) = transcript::message_view(&message.body, &appended.id, appended.seq) {
-                emitter.stored_message(&view, &appended.id, appended.seq, row.as_ref());
-            }
+            let view = transcript::marked(&message.body, &appended.id, appended.seq);
+            emitter.stored_message(&view, &appended.id, appended.seq, row.as_ref());
         }
         emitter.session_phase("start", row.as_ref());
     }
@@ -498,9 +519,8 @@ impl RunTask {
         let phase = if matches!(outcome.end, RunEnd::Failed(_)) { "error" } else { "end" };
         emitter.session_phase(phase, row.as_ref());
         for (message, appended) in kept.iter().zip(&finished.messages) {
-            if let Some(view) = transcript::message_view(&message.body, &appended.id, appended.seq) {
-                emitter.stored_message(&view, &appended.id, appended.seq, row.as_ref());
-            }
+            let view = transcript::marked(&message.body, &appended.id, appended.seq);
+            emitter.stored_message(&view, &appended.id, appended.seq, row.as_ref());
         }
     }
 
@@ -586,6 +606,34 @@ fn stored_end(end: &RunEnd) -> (RunState, Option<String>, Option<String>) {
         RunEnd::Aborted(reason) => (RunState::Aborted, None, Some((*reason).to_owned())),
         RunEnd::TimedOut => (RunState::TimedOut, None, Some("timeout".to_owned())),
         RunEnd::Failed(failure) => (RunState::Error, Some(failure.message.clone()), None),
+    }
+}
+
+/// The model that somebody chose for the session.
+fn model_override(settings: &Map<String, Value>) -> Option<ModelRef> {
+    let text = |key: &str| settings.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    Some(ModelRef { provider: text("providerOverride")?.into(), model: text("modelOverride")?.into() })
+}
+
+/// A message of a tool round as it is stored.
+fn stored_message(message: &Message, api: &str, now_ms: i64) -> NewMessage {
+    match message {
+        Message::User { parts } => transcript::user_message(parts, now_ms),
+        Message::Assistant { text, reasoning, tool_calls } => transcript::assistant_message(&AssistantTurn {
+            text,
+            reasoning: reasoning.as_deref().unwrap_or_default(),
+            tool_calls,
+            api,
+            model: None,
+            usage: Usage::default(),
+            cost_usd: 0.0,
+            stop: StopReason::ToolUse,
+            error: None,
+            now_ms,
+        }),
+        Message::Tool { call_id, name, content } => {
+            transcript::tool_result(call_id, name.as_deref().unwrap_or_default(), content, false, now_ms)
+        }
     }
 }
 

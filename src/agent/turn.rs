@@ -20,7 +20,7 @@ use crate::domain::run::{RunEvent, RunFailure, RunRequest};
 use crate::domain::tool::{ToolContext, Tools};
 use crate::domain::{Message, ToolCall};
 use crate::live::Live;
-use crate::models::retry::RetryPolicy;
+use crate::models::retry::{RetryBudget, call_until_first_event};
 use crate::telemetry::events::ModelCalled;
 
 /// Most model calls of one run; a model that keeps calling tools is stopped here.
@@ -38,7 +38,7 @@ pub(super) struct Turn<'a> {
     pub(super) messages: Vec<Arc<Message>>,
     pub(super) tools: &'a dyn Tools,
     pub(super) tool_context: ToolContext,
-    pub(super) retry: RetryPolicy,
+    pub(super) budget: RetryBudget,
     pub(super) follower: Option<mpsc::Sender<RunEvent>>,
     pub(super) cancel: &'a CancellationToken,
 }
@@ -142,41 +142,32 @@ impl Turn<'_> {
     }
 
     /// One answer: candidates in order, within the run's one retry budget.
-    async fn answer(&self, tools: &Arc<[ToolSpec]>, emitter: &mut Emitter, produced: &mut Produced) -> CallEnd {
-        let mut attempt = 0;
+    async fn answer(&mut self, tools: &Arc<[ToolSpec]>, emitter: &mut Emitter, produced: &mut Produced) -> CallEnd {
         let mut last = CallError {
             class: CallErrorClass::NotConfigured,
             status: None,
             message: "no model is configured: set agents.defaults.model and models.providers".to_owned(),
             retry_after: None,
         };
-        for candidate in &self.candidates {
+        for candidate in std::mem::take(&mut self.candidates) {
             let Some(provider) = self.live.models.provider(&candidate.provider) else {
-                last.message = format!("model provider {:?} is not configured", candidate.provider);
+                last.message = format!("model provider \"{}\" is not configured", candidate.provider);
                 continue;
             };
-            let call = self.call(candidate, tools, emitter);
+            let call = self.call(&candidate, tools, emitter);
             produced.model = Some(candidate.clone());
             produced.api = provider.api();
-            loop {
-                attempt += 1;
-                match self.attempt(provider.as_ref(), &call, emitter).await {
-                    CallEnd::Clean(error) if error.class != CallErrorClass::Cancelled => {
-                        let delay = self.retry.next_delay(&error, attempt);
-                        last = error;
-                        let Some(delay) = delay else { break };
-                        tokio::select! {
-                            biased;
-                            () = self.cancel.cancelled() => return CallEnd::Cancelled(Answer::default()),
-                            () = tokio::time::sleep(delay) => {}
-                        }
-                    }
-                    CallEnd::Done(answer) => {
-                        produced.usage += answer.usage.unwrap_or_default();
-                        return CallEnd::Done(answer);
-                    }
-                    end => return end,
+            self.budget.next_candidate();
+            match self.attempt(provider.as_ref(), &call, emitter).await {
+                CallEnd::Clean(error) => last = error,
+                CallEnd::Done(answer) => {
+                    // Later rounds stay with the model that answered.
+                    self.candidates = vec![candidate];
+                    self.budget.succeeded();
+                    produced.usage += answer.usage.unwrap_or_default();
+                    return CallEnd::Done(answer);
                 }
+                end => return end,
             }
         }
         CallEnd::Clean(last)
@@ -196,8 +187,8 @@ impl Turn<'_> {
         }
     }
 
-    /// One request to one provider.
-    async fn attempt(&self, provider: &dyn ModelProvider, call: &ModelCall, emitter: &mut Emitter) -> CallEnd {
+    /// One request to one provider, repeated while nothing was shown and the budget allows.
+    async fn attempt(&mut self, provider: &dyn ModelProvider, call: &ModelCall, emitter: &mut Emitter) -> CallEnd {
         let began = Instant::now();
         let end = self.exchange(provider, call, emitter).await;
         let error = match &end {
@@ -210,12 +201,12 @@ impl Turn<'_> {
         end
     }
 
-    async fn exchange(&self, provider: &dyn ModelProvider, call: &ModelCall, emitter: &mut Emitter) -> CallEnd {
+    async fn exchange(&mut self, provider: &dyn ModelProvider, call: &ModelCall, emitter: &mut Emitter) -> CallEnd {
         let mut answer = Answer::default();
         let opened = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return CallEnd::Cancelled(answer),
-            opened = provider.call(call) => opened,
+            opened = call_until_first_event(provider, call, &mut self.budget) => opened,
         };
         let mut stream = match opened {
             Ok(stream) => stream,

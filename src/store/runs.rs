@@ -118,6 +118,7 @@ pub(super) fn begin(conn: &Connection, begin: &BeginRun) -> Result<BeganRun, Sto
             session_id,
             session_created: false,
             messages: Vec::new(),
+            settings: serde_json::Map::new(),
         });
     }
     let (transcript, began) = start(conn, &begin.run_id, begin)?;
@@ -144,6 +145,7 @@ fn start(conn: &Connection, run_id: &str, begin: &BeginRun) -> Result<(i64, Bega
         session_id: session.session_id,
         session_created,
         messages: appended,
+        settings: session.settings,
     };
     Ok((session.transcript, began))
 }

@@ -43,7 +43,7 @@ const LIST: &str = concat!(
 const COUNT: &str = concat!("SELECT count(*)", matching!());
 pub(super) const HEAD: &str = "
     SELECT number, transcript, session_id, updated_at, message_count,
-           input_tokens, output_tokens, cache_read_tokens, cache_write_tokens
+           input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, settings
     FROM sessions WHERE key = :key";
 const INSERT: &str = "
     INSERT INTO sessions (key, agent_id, transcript, session_id, created_at, session_started_at, updated_at)
@@ -73,6 +73,7 @@ pub(super) struct Head {
     pub updated_at_ms: i64,
     pub message_count: u64,
     pub usage: [u64; 4],
+    pub settings: Map<String, Value>,
 }
 
 /// How a run ended, for the row.
@@ -96,6 +97,7 @@ pub(super) fn head(conn: &Connection, key: &str) -> Result<Option<Head>, StoreEr
                 updated_at_ms: row.get(3)?,
                 message_count: row.get::<_, Counter>(4)?.0,
                 usage: counters(row, 5)?,
+                settings: decode(row, 9)?,
             })
         })
         .optional()?;
@@ -118,6 +120,7 @@ pub(super) fn ensure(conn: &Connection, key: &str, agent_id: &str, now_ms: i64) 
         updated_at_ms: now_ms,
         message_count: 0,
         usage: [0; 4],
+        settings: Map::new(),
     };
     Ok((head, true))
 }
@@ -298,7 +301,6 @@ fn archive(conn: &Connection, transcript: i64, at_ms: i64) -> Result<(), StoreEr
 fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
     let provider: Option<String> = row.get(16)?;
     let model: Option<String> = row.get(17)?;
-    let settings: String = row.get(18)?;
     Ok(SessionRow {
         key: row.get(0)?,
         agent_id: row.get(1)?,
@@ -314,9 +316,7 @@ fn session_row(row: &Row<'_>) -> rusqlite::Result<SessionRow> {
         usage: counters(row, 11)?,
         last_prompt_tokens: row.get::<_, Counter>(15)?.0,
         model: provider.zip(model),
-        settings: serde_json::from_str(&settings).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(18, rusqlite::types::Type::Text, Box::new(error))
-        })?,
+        settings: decode(row, 18)?,
     })
 }
 
@@ -328,6 +328,16 @@ fn counters(row: &Row<'_>, first: usize) -> rusqlite::Result<[u64; 4]> {
         row.get::<_, Counter>(first + 2)?.0,
         row.get::<_, Counter>(first + 3)?.0,
     ])
+}
+
+fn decode(row: &Row<'_>, column: usize) -> rusqlite::Result<Map<String, Value>> {
+    let settings: String = row.get(column)?;
+    if settings == "{}" {
+        return Ok(Map::new());
+    }
+    serde_json::from_str(&settings).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+    })
 }
 
 fn encode(settings: &Map<String, Value>) -> Result<String, StoreError> {

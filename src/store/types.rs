@@ -42,6 +42,13 @@ pub enum StoreError {
     Closed,
 }
 
+impl StoreError {
+    /// Whether the same command may succeed when space returns or the load drops.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::ReadOnly(_) | Self::Overloaded)
+    }
+}
+
 /// State of a run. Text form in `as_str`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RunState {
@@ -159,6 +166,8 @@ pub struct BeganRun {
     pub session_created: bool,
     /// Ids and sequence numbers of the appended messages.
     pub messages: Vec<AppendedMessage>,
+    /// Settings of the session row (see [`SessionRow::settings`]).
+    pub settings: Map<String, Value>,
 }
 
 /// An appended message.
