@@ -159,7 +159,9 @@ mod tests {
         let text = words.concat();
         assert!(text.contains("not a language model"));
         assert!(text.contains("6 characters"));
-        assert!(matches!(last, ModelEvent::Finish { reason: FinishReason::Stop, usage: Some(usage) } if usage.output > 20));
+        assert!(
+            matches!(last, ModelEvent::Finish { reason: FinishReason::Stop, usage: Some(usage) } if usage.output > 20)
+        );
     }
 
     #[tokio::test]

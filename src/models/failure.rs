@@ -154,7 +154,10 @@ pub fn classify_in_stream(complaint: &Complaint) -> CallErrorClass {
 }
 
 fn is_quota(complaint: &Complaint) -> bool {
-    matches!(complaint.code.as_str(), "insufficient_quota" | "billing_hard_limit_reached")
+    matches!(
+        complaint.code.as_str(),
+        "insufficient_quota" | "billing_hard_limit_reached"
+    )
 }
 
 fn is_overflow(complaint: &Complaint) -> bool {
@@ -236,7 +239,11 @@ mod tests {
             ("", "", ""),
         ] {
             let complaint = Complaint::parse(body.as_bytes());
-            assert_eq!((complaint.message.as_str(), complaint.code.as_str()), (message, code), "{body}");
+            assert_eq!(
+                (complaint.message.as_str(), complaint.code.as_str()),
+                (message, code),
+                "{body}"
+            );
         }
     }
 

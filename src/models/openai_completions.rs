@@ -48,7 +48,7 @@ pub struct OpenAiCompletions {
     id: Arc<str>,
     endpoint: Url,
     headers: HeaderMap,
-    secrets: Vec<Secret>,
+    secrets: Arc<[Secret]>,
     models: Vec<ModelEntry>,
     deadlines: Deadlines,
     renames_max_tokens: bool,
@@ -102,7 +102,10 @@ impl OpenAiCompletions {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let mut secrets = Vec::new();
         if let Some(key) = key {
-            headers.insert(AUTHORIZATION, sensitive(id, "apiKey", &format!("Bearer {}", key.expose()))?);
+            headers.insert(
+                AUTHORIZATION,
+                sensitive(id, "apiKey", &format!("Bearer {}", key.expose()))?,
+            );
             secrets.push(key.clone());
         }
         for (name, value) in &settings.headers {
@@ -117,7 +120,7 @@ impl OpenAiCompletions {
             renames_max_tokens: endpoint.host_str() == Some("api.openai.com"),
             endpoint,
             headers,
-            secrets,
+            secrets: secrets.into(),
             models: settings.models.clone(),
             refuses_stream_options: AtomicBool::new(false),
             http,
@@ -131,8 +134,7 @@ impl OpenAiCompletions {
             return self.read(call, response).await;
         }
         let (error, complaint) = self.refusal(response).await;
-        let is_about_options =
-            matches!(error.status, Some(400 | 422)) && complaint.message.contains("stream_options");
+        let is_about_options = matches!(error.status, Some(400 | 422)) && complaint.message.contains("stream_options");
         if !(with_options && is_about_options) {
             return Err(error);
         }
@@ -159,10 +161,20 @@ impl OpenAiCompletions {
         })?;
         let mut request = Request::new(Method::POST, self.endpoint.clone());
         *request.headers_mut() = self.headers.clone();
-        let accept = if call.stream { "text/event-stream" } else { "application/json" };
+        let accept = if call.stream {
+            "text/event-stream"
+        } else {
+            "application/json"
+        };
         request.headers_mut().insert(ACCEPT, HeaderValue::from_static(accept));
-        if let Some(value) = call.traceparent.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
-            request.headers_mut().insert(HeaderName::from_static("traceparent"), value);
+        if let Some(value) = call
+            .traceparent
+            .as_deref()
+            .and_then(|text| HeaderValue::from_str(text).ok())
+        {
+            request
+                .headers_mut()
+                .insert(HeaderName::from_static("traceparent"), value);
         }
         *request.body_mut() = Some(Bytes::from(body).into());
         let deadline = if call.stream {
@@ -191,14 +203,16 @@ impl OpenAiCompletions {
         if is_stream && content_type.starts_with("text/html") {
             return Err(self.malformed("answered with a web page instead of a completion; check baseUrl"));
         }
-        let mut assembler = Assembler::new(Arc::clone(&self.id), accepts_empty(call));
+        let mut assembler = Assembler::new(Arc::clone(&self.id), Arc::clone(&self.secrets), accepts_empty(call));
         if is_stream {
             return Ok(Box::pin(Answer::new(response, assembler, self.deadlines.idle)));
         }
         let body = read_whole(response, MAX_ANSWER_BYTES, self.deadlines.idle)
             .await
             .map_err(|error| match error {
-                BodyError::Silent { .. } => call_error(CallErrorClass::Timeout, format!("provider `{}`: {error}", self.id)),
+                BodyError::Silent { .. } => {
+                    call_error(CallErrorClass::Timeout, format!("provider `{}`: {error}", self.id))
+                }
                 BodyError::Cut => call_error(CallErrorClass::Network, format!("provider `{}`: {error}", self.id)),
                 BodyError::TooLarge { .. } => self.malformed(&error.to_string()),
             })?;
@@ -224,7 +238,7 @@ impl OpenAiCompletions {
         let error = CallError {
             class,
             status: Some(status),
-            message: redact(message, &self.secrets),
+            message: redact(message, self.secrets.iter()),
             retry_after,
         };
         (error, complaint)
@@ -239,7 +253,7 @@ impl OpenAiCompletions {
             SendError::Connect(_) | SendError::Broken(_) => CallErrorClass::Network,
         };
         let message = format!("provider `{}` at {host}:{port}: {error}", self.id);
-        call_error(class, redact(message, &self.secrets))
+        call_error(class, redact(message, self.secrets.iter()))
     }
 
     fn malformed(&self, what: &str) -> CallError {

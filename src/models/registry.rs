@@ -37,10 +37,7 @@ impl Registry {
     /// Builds providers from settings; nothing is contacted. A provider that cannot work is present all the same, and
     /// its calls answer with the reason.
     pub fn build(providers: &[ProviderSettings], http: &HttpClients) -> Self {
-        let mut registered: Vec<Registered> = providers
-            .iter()
-            .map(|settings| register(settings, http))
-            .collect();
+        let mut registered: Vec<Registered> = providers.iter().map(|settings| register(settings, http)).collect();
         if registered.is_empty() {
             registered.push(Registered {
                 id: Arc::from(demo::ID),

@@ -242,10 +242,17 @@ mod tests {
         };
         let error = failure(CallErrorClass::Server);
         let delays: Vec<Option<u128>> = (1..=6)
-            .map(|attempt| policy.delay_with_jitter(&error, attempt, 1.0).map(|delay| delay.as_millis()))
+            .map(|attempt| {
+                policy
+                    .delay_with_jitter(&error, attempt, 1.0)
+                    .map(|delay| delay.as_millis())
+            })
             .collect();
         assert_eq!(delays, [Some(400), Some(800), Some(1600), Some(3200), Some(4000), None]);
-        assert_eq!(policy.delay_with_jitter(&error, 1, 0.0), Some(Duration::from_millis(200)));
+        assert_eq!(
+            policy.delay_with_jitter(&error, 1, 0.0),
+            Some(Duration::from_millis(200))
+        );
     }
 
     #[test]
@@ -260,7 +267,11 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn permanent_failures_are_called_once() {
-        for class in [CallErrorClass::Auth, CallErrorClass::BadRequest, CallErrorClass::NotConfigured] {
+        for class in [
+            CallErrorClass::Auth,
+            CallErrorClass::BadRequest,
+            CallErrorClass::NotConfigured,
+        ] {
             let provider = Scripted::new(vec![Err(failure(class))]);
             let mut budget = RetryBudget::new(RetryPolicy::default());
             let Err(error) = call_until_first_event(&provider, &call(), &mut budget).await else {
@@ -303,7 +314,11 @@ mod tests {
             Err(failure(CallErrorClass::Network)),
         ])]);
         let mut budget = RetryBudget::new(RetryPolicy::default());
-        let events: Vec<_> = call_until_first_event(&provider, &call(), &mut budget).await.unwrap().collect().await;
+        let events: Vec<_> = call_until_first_event(&provider, &call(), &mut budget)
+            .await
+            .unwrap()
+            .collect()
+            .await;
         assert!(events[0].is_ok() && events[1].is_err());
         assert_eq!(provider.calls.load(Ordering::Relaxed), 1);
     }

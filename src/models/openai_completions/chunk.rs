@@ -8,12 +8,13 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{self, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::base::Secret;
 use crate::domain::model::{CallError, CallErrorClass, FinishReason, ModelEvent, Usage};
-use crate::models::failure::{Complaint, call_error, classify_in_stream};
+use crate::models::failure::{Complaint, call_error, classify_in_stream, redact};
 
 #[derive(Deserialize)]
 struct Chunk<'a> {
@@ -158,8 +159,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
                 struct Part<'a> {
                     #[serde(borrow, default)]
                     text: Option<Cow<'a, str>>,
-                    #[serde(flatten)]
-                    _rest: IgnoredAny,
                 }
                 let mut joined = String::new();
                 while let Some(part) = parts.next_element::<Part<'de>>()? {
@@ -187,6 +186,7 @@ struct Slot {
 #[derive(Debug)]
 pub struct Assembler {
     provider: Arc<str>,
+    secrets: Arc<[Secret]>,
     accepts_empty: bool,
     slots: Vec<Slot>,
     has_output: bool,
@@ -195,10 +195,12 @@ pub struct Assembler {
 }
 
 impl Assembler {
-    /// `accepts_empty`: whether an answer without any content is an answer.
-    pub fn new(provider: Arc<str>, accepts_empty: bool) -> Self {
+    /// `secrets` are removed from the provider's error texts; `accepts_empty`: whether an answer without any content is
+    /// an answer.
+    pub fn new(provider: Arc<str>, secrets: Arc<[Secret]>, accepts_empty: bool) -> Self {
         Self {
             provider,
+            secrets,
             accepts_empty,
             slots: Vec::new(),
             has_output: false,
@@ -246,7 +248,10 @@ impl Assembler {
             None => {
                 return Err(call_error(
                     CallErrorClass::Network,
-                    format!("provider `{}` ended the stream in the middle of the answer", self.provider),
+                    format!(
+                        "provider `{}` ended the stream in the middle of the answer",
+                        self.provider
+                    ),
                 ));
             }
         };
@@ -330,16 +335,12 @@ impl Assembler {
         let name = name.as_ref().map_or("", |name| &*name.0);
         let arguments = arguments.as_ref().map_or("", |arguments| &*arguments.0);
         // Servers that never count send index 0 for every call; there, a new id with a name is a new call.
-        let known = self
-            .slots
-            .iter()
-            .rposition(|slot| slot.key == key)
-            .filter(|at| {
-                let opens_another = !id.is_empty() && !name.is_empty();
-                self.slots.get(*at).is_some_and(|slot| {
-                    !(opens_another && slot.is_started && slot.id != id)
-                })
-            });
+        let known = self.slots.iter().rposition(|slot| slot.key == key).filter(|at| {
+            let opens_another = !id.is_empty() && !name.is_empty();
+            self.slots
+                .get(*at)
+                .is_some_and(|slot| !(opens_another && slot.is_started && slot.id != id))
+        });
         let at = known.unwrap_or_else(|| {
             self.slots.push(Slot {
                 key,
@@ -394,10 +395,13 @@ impl Assembler {
         } else {
             format!("provider `{}`: {}", self.provider, complaint.message)
         };
-        call_error(class, message)
+        call_error(class, redact(message, self.secrets.iter()))
     }
 
     fn malformed(&self, what: &str) -> CallError {
-        call_error(CallErrorClass::Malformed, format!("provider `{}` {what}", self.provider))
+        call_error(
+            CallErrorClass::Malformed,
+            format!("provider `{}` {what}", self.provider),
+        )
     }
 }

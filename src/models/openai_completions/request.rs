@@ -127,9 +127,7 @@ impl Serialize for Messages<'_> {
                     reasoning_content: reasoning.as_deref(),
                     tool_calls: tool_calls.iter().map(WireCall::from).collect(),
                 })?,
-                Message::Tool {
-                    call_id, content, ..
-                } => list.serialize_element(&ToolResult {
+                Message::Tool { call_id, content, .. } => list.serialize_element(&ToolResult {
                     role: "tool",
                     content,
                     tool_call_id: call_id,

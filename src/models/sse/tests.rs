@@ -43,13 +43,19 @@ fn several_data_lines_are_joined() {
 
 #[test]
 fn comments_unknown_fields_and_events_without_data_are_skipped() {
-    assert_eq!(data(": ping\n\nid: 4\nretry: 1\n\nevent: x\n\ndatax: 1\n\ndata: y\n\n"), ["y"]);
+    assert_eq!(
+        data(": ping\n\nid: 4\nretry: 1\n\nevent: x\n\ndatax: 1\n\ndata: y\n\n"),
+        ["y"]
+    );
 }
 
 #[test]
 fn event_names_belong_to_their_event_only() {
     let events = split_at(b"event: error\ndata: 1\n\ndata: 2\n\n", &[]);
-    assert_eq!(events, [("error".to_owned(), b"1".to_vec()), (String::new(), b"2".to_vec())]);
+    assert_eq!(
+        events,
+        [("error".to_owned(), b"1".to_vec()), (String::new(), b"2".to_vec())]
+    );
 }
 
 #[test]
