@@ -7,6 +7,7 @@ mod answer;
 mod emit;
 mod lane;
 mod prompt;
+mod report;
 mod request;
 mod runs;
 mod table;

@@ -151,7 +151,10 @@ impl Emitter {
     /// The run answered.
     pub(super) fn completed(&mut self, ended_at_ms: i64) {
         self.flush_chat();
-        self.agent("lifecycle", json!({"phase": "end", "livenessState": "working", "endedAt": ended_at_ms}));
+        self.agent(
+            "lifecycle",
+            json!({"phase": "end", "livenessState": "working", "endedAt": ended_at_ms}),
+        );
         let text = self.whole_text();
         self.chat("final", None, None, Some(&text), None, false);
     }
@@ -182,7 +185,12 @@ impl Emitter {
     pub(super) fn stored_message(&self, message: &RawValue, id: &str, seq: u64, row: Option<&Value>) {
         let mut payload = json!({"sessionKey": self.key, "message": message, "messageId": id, "messageSeq": seq});
         with_row(&mut payload, row);
-        self.publish(EventName::SessionMessage, &payload, Audience::SessionMessages(self.key.clone()), false);
+        self.publish(
+            EventName::SessionMessage,
+            &payload,
+            Audience::SessionMessages(self.key.clone()),
+            false,
+        );
         let mut changed = json!({"sessionKey": self.key, "phase": "message", "ts": self.clock.now_ms(),
             "messageId": id, "messageSeq": seq});
         with_row(&mut changed, row);
@@ -191,14 +199,16 @@ impl Emitter {
 
     /// The session's run began, ended or failed (`start`, `end`, `error`).
     pub(super) fn session_phase(&self, phase: &str, row: Option<&Value>) {
-        let mut payload = json!({"sessionKey": self.key, "phase": phase, "runId": self.run_id, "ts": self.clock.now_ms()});
+        let mut payload =
+            json!({"sessionKey": self.key, "phase": phase, "runId": self.run_id, "ts": self.clock.now_ms()});
         with_row(&mut payload, row);
         self.publish(EventName::SessionsChanged, &payload, Audience::SessionSubscribers, true);
     }
 
     /// Whether anybody follows stored messages.
     pub(super) fn has_session_audience(&self) -> bool {
-        self.publisher.has_audience(EventName::SessionMessage) || self.publisher.has_audience(EventName::SessionsChanged)
+        self.publisher.has_audience(EventName::SessionMessage)
+            || self.publisher.has_audience(EventName::SessionsChanged)
     }
 
     fn whole_text(&self) -> String {
@@ -271,7 +281,12 @@ impl Emitter {
 
     fn publish(&self, name: EventName, payload: &impl Serialize, audience: Audience, droppable: bool) {
         match to_raw_value(payload) {
-            Ok(payload) => self.publisher.publish(Event { name, payload: payload.into(), audience, droppable }),
+            Ok(payload) => self.publisher.publish(Event {
+                name,
+                payload: payload.into(),
+                audience,
+                droppable,
+            }),
             Err(error) => tracing::error!(target: "agent", %error, "event payload could not be serialised"),
         }
     }

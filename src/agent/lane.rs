@@ -59,7 +59,11 @@ impl Lanes {
                 Some(receiver)
             }
         };
-        Ok(Place { lanes: self.clone(), key: key.clone(), turn })
+        Ok(Place {
+            lanes: self.clone(),
+            key: key.clone(),
+            turn,
+        })
     }
 
     /// Waits until another run may work.

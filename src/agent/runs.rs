@@ -139,7 +139,9 @@ impl AgentRuns {
 
     fn check_open(&self) -> Result<(), Fault> {
         match self.0.lifecycle.phase() {
-            Phase::Starting => Err(Fault::unavailable("gateway starting; retry shortly").with_retry_after(Duration::from_millis(500))),
+            Phase::Starting => {
+                Err(Fault::unavailable("gateway starting; retry shortly").with_retry_after(Duration::from_millis(500)))
+            }
             Phase::Running => Ok(()),
             Phase::Draining | Phase::Stopping => {
                 Err(Fault::unavailable("gateway is draining for shutdown; retry shortly")
@@ -180,7 +182,9 @@ impl AgentRuns {
                             });
                         }
                         Ok(Progress::Ended(record)) if live.run_id == request.run_id => {
-                            return Ok(Accepted::Done { record: (*record).clone() });
+                            return Ok(Accepted::Done {
+                                record: (*record).clone(),
+                            });
                         }
                         // Refused, or a twin that just ended: this one stands on its own. It has left the table by now
                         // or is about to; let it.
@@ -206,7 +210,12 @@ impl AgentRuns {
                 return Err(fault);
             }
         };
-        match self.0.store.accept_run(new_run(&request, active.accepted_at_ms), None).await {
+        match self
+            .0
+            .store
+            .accept_run(new_run(&request, active.accepted_at_ms), None)
+            .await
+        {
             Ok(AcceptOutcome::New { .. }) => {
                 let accepted_at_ms = active.accepted_at_ms;
                 active.progress.send_replace(Progress::Accepted);
@@ -216,7 +225,9 @@ impl AgentRuns {
             Ok(AcceptOutcome::Known(stored)) => {
                 refuse(&active);
                 if stored.state.is_terminal() {
-                    Ok(Accepted::Done { record: record_of(&stored) })
+                    Ok(Accepted::Done {
+                        record: record_of(&stored),
+                    })
                 } else {
                     Ok(Accepted::InFlight {
                         run_id: RunId::new(stored.run_id.as_str()),
@@ -234,7 +245,10 @@ impl AgentRuns {
     async fn start_run(&self, request: RunRequest) -> Result<RunHandle, Fault> {
         self.check_open()?;
         let Registration::New(active) = self.register(&request) else {
-            return Err(Fault::new(FaultKind::Conflict, format!("run \"{}\" is already active", request.run_id)));
+            return Err(Fault::new(
+                FaultKind::Conflict,
+                format!("run \"{}\" is already active", request.run_id),
+            ));
         };
         let (follower, events) = mpsc::channel(RUN_EVENT_CAPACITY);
         let run_id = request.run_id.clone();
@@ -246,11 +260,22 @@ impl AgentRuns {
         let place = self.place(&request).map_err(leave)?;
         let mut began = None;
         if let Some(place) = &place {
-            let begin = place.is_first().then(|| super::task::begin_command(&request, active.accepted_at_ms));
-            match self.0.store.accept_run(new_run(&request, active.accepted_at_ms), begin).await {
+            let begin = place
+                .is_first()
+                .then(|| super::task::begin_command(&request, active.accepted_at_ms));
+            match self
+                .0
+                .store
+                .accept_run(new_run(&request, active.accepted_at_ms), begin)
+                .await
+            {
                 Ok(AcceptOutcome::New { began: begun }) => began = begun,
                 Ok(AcceptOutcome::Known(stored)) => {
-                    let message = format!("run \"{}\" was accepted before (state {})", stored.run_id, stored.state.as_str());
+                    let message = format!(
+                        "run \"{}\" was accepted before (state {})",
+                        stored.run_id,
+                        stored.state.as_str()
+                    );
                     return Err(leave(Fault::new(FaultKind::Conflict, message)));
                 }
                 Err(error) => return Err(leave(store_fault(&error))),
@@ -259,7 +284,11 @@ impl AgentRuns {
         active.progress.send_replace(Progress::Accepted);
         let abort_on_drop = Some(active.cancel.clone().drop_guard());
         self.spawn(request, active, place, began, Some(follower));
-        Ok(RunHandle { run_id, events, abort_on_drop })
+        Ok(RunHandle {
+            run_id,
+            events,
+            abort_on_drop,
+        })
     }
 
     fn spawn(
@@ -419,7 +448,10 @@ pub(super) fn record_of(stored: &StoredRun) -> RunRecord {
         ended_at_ms: stored.ended_at_ms,
         error: stored.error.clone(),
         stop_reason: stored.stop_reason.clone(),
-        result: stored.result.as_deref().and_then(|text| serde_json::from_str(text).ok()),
+        result: stored
+            .result
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok()),
     }
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -15,22 +15,20 @@ use tracing::Instrument as _;
 use super::emit::Emitter;
 use super::lane::Place;
 use super::prompt::system_prompt;
+use super::report;
 use super::runs::{Inner, store_fault};
 use super::table::{ActiveRun, Progress};
 use super::turn::{Produced, Turn, TurnEnd};
 use crate::config::AgentProfile;
-use crate::domain::model::{CallErrorClass, FinishReason, ModelRef, Usage};
-use crate::domain::run::{
-    Conversation, RunEnd, RunEvent, RunFailure, RunOutcome, RunRecord, RunRequest, RunSource,
-};
-use crate::domain::tool::ToolContext;
 use crate::domain::Message;
+use crate::domain::model::{CallErrorClass, FinishReason, ModelRef, Usage};
+use crate::domain::run::{Conversation, RunEnd, RunEvent, RunFailure, RunOutcome, RunRequest, RunSource};
+use crate::domain::tool::ToolContext;
 use crate::live::Live;
 use crate::models::retry::RetryBudget;
 use crate::sessions::transcript::{AssistantTurn, StopReason};
 use crate::sessions::{history, rows, transcript};
-use crate::store::{BeganRun, BeginRun, FinishRun, FinishedRun, NewMessage, RunState, StoreError};
-use crate::telemetry::events::RunFinished;
+use crate::store::{BeganRun, BeginRun, FinishRun, FinishedRun, NewMessage, StoreError};
 use crate::telemetry::names;
 
 /// Pause before storage is tried again for a run that was already acknowledged.
@@ -125,7 +123,7 @@ impl RunTask {
         };
         let session_id = self.began.as_ref().map(|began| began.session_id.clone());
         let result = (self.request.source == RunSource::Agent)
-            .then(|| self.agent_result(&outcome, session_id.as_deref()));
+            .then(|| report::agent_result(&self.request, &outcome, &self.live, session_id.as_deref()));
         let mut finished = FinishedRun::default();
         let mut kept = Vec::new();
         if self.is_durable() {
@@ -142,8 +140,8 @@ impl RunTask {
                 }
             }
         }
-        self.record_metrics(&outcome, began.elapsed());
-        let record = Arc::new(record(&self.request, &self.active, &outcome, result));
+        report::record_metrics(&self.request, &outcome, began.elapsed());
+        let record = Arc::new(report::record(&self.request, &self.active, &outcome, result));
         if let Some(follower) = self.follower.take() {
             // The follower may have gone; the run ended all the same.
             follower
@@ -221,7 +219,11 @@ impl RunTask {
         };
         if self.is_durable() {
             // An acknowledged message belongs to the history even if nobody will answer it.
-            let begun = if self.follower.is_none() { self.begin().await } else { Ok(()) };
+            let begun = if self.follower.is_none() {
+                self.begin().await
+            } else {
+                Ok(())
+            };
             let stored = match begun {
                 Ok(()) => self.finish(&outcome, Vec::new(), None).await.map(|_| ()),
                 Err(error) => Err(error),
@@ -232,9 +234,11 @@ impl RunTask {
         }
         let mut emitter = self.emitter();
         emitter.aborted(reason, now_ms, now_ms);
-        let record = record(&self.request, &self.active, &outcome, None);
+        let record = report::record(&self.request, &self.active, &outcome, None);
         if let Some(follower) = self.follower.take() {
-            follower.try_send(RunEvent::Finished(Box::new(outcome))).unwrap_or_default();
+            follower
+                .try_send(RunEvent::Finished(Box::new(outcome)))
+                .unwrap_or_default();
         }
         self.leave(Progress::Ended(Arc::new(record)));
     }
@@ -293,12 +297,22 @@ impl RunTask {
                 .await
                 .unwrap_or_default();
         }
-        self.leave(Progress::Ended(Arc::new(record(&self.request, &self.active, &outcome, None))));
+        self.leave(Progress::Ended(Arc::new(report::record(
+            &self.request,
+            &self.active,
+            &outcome,
+            None,
+        ))));
     }
 
     async fn model_work(&self, emitter: &mut Emitter, produced: &mut Produced) -> RunEnd {
         let failed = |class, message: String| {
-            RunEnd::Failed(RunFailure { class, message, status: None, retry_after: None })
+            RunEnd::Failed(RunFailure {
+                class,
+                message,
+                status: None,
+                retry_after: None,
+            })
         };
         let snapshot = &self.live.snapshot;
         let Some(profile) = snapshot.agent(self.request.agent.as_str()) else {
@@ -369,17 +383,15 @@ impl RunTask {
         candidates
     }
 
-    async fn context(
-        &self,
-        profile: &AgentProfile,
-        model: Option<&ModelRef>,
-    ) -> Result<Vec<Arc<Message>>, StoreError> {
+    async fn context(&self, profile: &AgentProfile, model: Option<&ModelRef>) -> Result<Vec<Arc<Message>>, StoreError> {
         if self.is_durable() && self.request.supplied_history.is_empty() {
             const DEFAULT_WINDOW: u64 = 32_000;
             const CHARS_PER_TOKEN: u64 = 3;
             let window = model
                 .and_then(|model| self.live.models.entry(model))
-                .map_or(DEFAULT_WINDOW, |entry| entry.context_window.saturating_sub(entry.max_tokens).max(1_000));
+                .map_or(DEFAULT_WINDOW, |entry| {
+                    entry.context_window.saturating_sub(entry.max_tokens).max(1_000)
+                });
             let budget = usize::try_from(window.saturating_mul(CHARS_PER_TOKEN)).unwrap_or(usize::MAX);
             return history::model_context(
                 &self.inner.store,
@@ -389,7 +401,9 @@ impl RunTask {
             )
             .await;
         }
-        let input = (!self.request.input.is_empty()).then(|| Message::User { parts: self.request.input.clone() });
+        let input = (!self.request.input.is_empty()).then(|| Message::User {
+            parts: self.request.input.clone(),
+        });
         Ok(self
             .request
             .supplied_history
@@ -441,7 +455,7 @@ impl RunTask {
         messages: Vec<NewMessage>,
         result: Option<Value>,
     ) -> Result<FinishedRun, StoreError> {
-        let (state, error, stop_reason) = stored_end(&outcome.end);
+        let (state, error, stop_reason) = report::stored_end(&outcome.end);
         let usage = &outcome.usage;
         let command = FinishRun {
             run_id: self.request.run_id.to_string(),
@@ -516,110 +530,42 @@ impl RunTask {
 
     async fn announce_end(&self, emitter: &Emitter, outcome: &RunOutcome, kept: &[NewMessage], finished: &FinishedRun) {
         let row = self.row().await;
-        let phase = if matches!(outcome.end, RunEnd::Failed(_)) { "error" } else { "end" };
+        let phase = if matches!(outcome.end, RunEnd::Failed(_)) {
+            "error"
+        } else {
+            "end"
+        };
         emitter.session_phase(phase, row.as_ref());
         for (message, appended) in kept.iter().zip(&finished.messages) {
             let view = transcript::marked(&message.body, &appended.id, appended.seq);
             emitter.stored_message(&view, &appended.id, appended.seq, row.as_ref());
         }
     }
-
-    /// The final payload of the `agent` method.
-    fn agent_result(&self, outcome: &RunOutcome, session_id: Option<&str>) -> Value {
-        let (status, summary, stop_reason) = match &outcome.end {
-            RunEnd::Completed => ("ok", "completed".to_owned(), None),
-            RunEnd::Aborted(reason) => ("timeout", "aborted".to_owned(), Some(*reason)),
-            RunEnd::TimedOut => ("timeout", "aborted".to_owned(), Some("timeout")),
-            RunEnd::Failed(failure) => ("error", failure.message.clone(), None),
-        };
-        let usage = &outcome.usage;
-        let mut payload = json!({"runId": self.request.run_id, "status": status, "summary": summary});
-        if let Some(reason) = stop_reason {
-            payload["stopReason"] = json!(reason);
-        }
-        if status != "error" {
-            let payloads = if outcome.text.is_empty() { json!([]) } else { json!([{"text": outcome.text, "mediaUrl": null}]) };
-            let entry = outcome.model.as_ref().and_then(|model| self.live.models.entry(model));
-            payload["result"] = json!({
-                "payloads": payloads,
-                "meta": {
-                    "durationMs": outcome.ended_at_ms - outcome.started_at_ms,
-                    "agentMeta": {
-                        "sessionId": session_id,
-                        "provider": outcome.model.as_ref().map(|model| &*model.provider),
-                        "model": outcome.model.as_ref().map(|model| &*model.model),
-                        "contextTokens": entry.map(|entry| entry.context_window),
-                        "usage": {"input": usage.input, "output": usage.output, "cacheRead": usage.cache_read,
-                            "cacheWrite": usage.cache_write, "total": usage.total()},
-                        "promptTokens": usage.prompt(),
-                    },
-                    "aborted": !matches!(outcome.end, RunEnd::Completed),
-                },
-            });
-        }
-        payload
-    }
-
-    fn record_metrics(&self, outcome: &RunOutcome, duration: Duration) {
-        let (name, error) = match &outcome.end {
-            RunEnd::Completed => ("completed", None),
-            RunEnd::Aborted(_) => ("aborted", None),
-            RunEnd::TimedOut => ("timeout", None),
-            RunEnd::Failed(failure) => ("error", Some(failure.message.as_str())),
-        };
-        let usage = &outcome.usage;
-        RunFinished {
-            run_id: self.request.run_id.as_str(),
-            agent: self.request.agent.as_str(),
-            trigger: self.request.source.as_str(),
-            provider: outcome.model.as_ref().map_or("none", |model| &model.provider),
-            model: outcome.model.as_ref().map_or("none", |model| &model.model),
-            outcome: name,
-            duration,
-            tokens: [usage.input, usage.output, usage.cache_read, usage.cache_write],
-            error,
-        }
-        .emit();
-    }
-}
-
-fn record(request: &RunRequest, active: &ActiveRun, outcome: &RunOutcome, result: Option<Value>) -> RunRecord {
-    let (state, error, stop_reason) = stored_end(&outcome.end);
-    RunRecord {
-        run_id: request.run_id.clone(),
-        session_key: request.conversation.key().clone(),
-        state: state.as_str(),
-        accepted_at_ms: active.accepted_at_ms,
-        started_at_ms: Some(outcome.started_at_ms),
-        ended_at_ms: Some(outcome.ended_at_ms),
-        error,
-        stop_reason,
-        result,
-    }
-}
-
-/// State, error and stop reason of an end, as stored and reported.
-fn stored_end(end: &RunEnd) -> (RunState, Option<String>, Option<String>) {
-    match end {
-        RunEnd::Completed => (RunState::Ok, None, None),
-        RunEnd::Aborted("shutdown") => (RunState::Interrupted, None, Some("shutdown".to_owned())),
-        RunEnd::Aborted(reason) => (RunState::Aborted, None, Some((*reason).to_owned())),
-        RunEnd::TimedOut => (RunState::TimedOut, None, Some("timeout".to_owned())),
-        RunEnd::Failed(failure) => (RunState::Error, Some(failure.message.clone()), None),
-    }
 }
 
 /// The model that somebody chose for the session.
 fn model_override(settings: &Map<String, Value>) -> Option<ModelRef> {
-    let text = |key: &str| settings.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
-    Some(ModelRef { provider: text("providerOverride")?.into(), model: text("modelOverride")?.into() })
+    let text = |key: &str| {
+        settings
+            .get(key)
+            .and_then(Value::as_str)
+            .filter(|text| !text.is_empty())
+    };
+    Some(ModelRef {
+        provider: text("providerOverride")?.into(),
+        model: text("modelOverride")?.into(),
+    })
 }
 
 /// A message of a tool round as it is stored.
 fn stored_message(message: &Message, api: &str, now_ms: i64) -> NewMessage {
     match message {
         Message::User { parts } => transcript::user_message(parts, now_ms),
-        Message::Assistant { text, reasoning, tool_calls } => transcript::assistant_message(&AssistantTurn {
+        Message::Assistant {
+            text,
+            reasoning,
+            tool_calls,
+        } => transcript::assistant_message(&AssistantTurn {
             text,
             reasoning: reasoning.as_deref().unwrap_or_default(),
             tool_calls,

@@ -110,7 +110,9 @@ impl Turn<'_> {
             };
             self.remember(assistant, produced);
             for call in &answer.tool_calls {
-                let Some(result) = self.invoke(call).await else { return TurnEnd::Cancelled };
+                let Some(result) = self.invoke(call).await else {
+                    return TurnEnd::Cancelled;
+                };
                 self.remember(result, produced);
             }
             emitter.next_answer();
@@ -138,7 +140,11 @@ impl Turn<'_> {
             || format!("error: there is no tool named {:?}; answer without it", call.name),
             |output| output.content,
         );
-        Some(Message::Tool { call_id: call.id.clone(), name: Some(call.name.clone()), content })
+        Some(Message::Tool {
+            call_id: call.id.clone(),
+            name: Some(call.name.clone()),
+            content,
+        })
     }
 
     /// One answer: candidates in order, within the run's one retry budget.
@@ -196,8 +202,14 @@ impl Turn<'_> {
             CallEnd::Clean(error) | CallEnd::Torn(error, _) => Some(error.class.as_str()),
             CallEnd::Cancelled(_) => Some(CallErrorClass::Cancelled.as_str()),
         };
-        ModelCalled { api: provider.api(), provider: provider.id(), model: &call.model, error, duration: began.elapsed() }
-            .emit();
+        ModelCalled {
+            api: provider.api(),
+            provider: provider.id(),
+            model: &call.model,
+            error,
+            duration: began.elapsed(),
+        }
+        .emit();
         end
     }
 

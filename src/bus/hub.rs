@@ -260,7 +260,11 @@ impl Hub {
         let old = shared(name, &with_null, None);
         let new = shared(
             name,
-            if restart_expected_ms.is_some() { &with_null } else { &without },
+            if restart_expected_ms.is_some() {
+                &with_null
+            } else {
+                &without
+            },
             None,
         );
         for client in self.0.snapshot() {
@@ -362,7 +366,12 @@ const MAX_SESSION_SUBSCRIPTIONS: usize = 1_000;
 impl Registered {
     /// Closes the connection unless it was let in with the shared secret of generation `current`.
     pub fn require_generation(&self, current: &str) {
-        if self.client.shared_generation.as_deref().is_some_and(|own| own != current) {
+        if self
+            .client
+            .shared_generation
+            .as_deref()
+            .is_some_and(|own| own != current)
+        {
             self.client.outbox.close(4001, "gateway auth changed");
         }
     }

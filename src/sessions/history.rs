@@ -106,7 +106,11 @@ mod tests {
             model: None,
             usage: crate::domain::model::Usage::default(),
             cost_usd: 0.0,
-            stop: if calls.is_empty() { StopReason::Stop } else { StopReason::ToolUse },
+            stop: if calls.is_empty() {
+                StopReason::Stop
+            } else {
+                StopReason::ToolUse
+            },
             error: None,
             now_ms: 0,
         })
@@ -137,13 +141,23 @@ mod tests {
 
     #[test]
     fn a_window_starts_with_a_user_message_and_never_with_a_dangling_result() {
-        let cut = vec![tool_result("a", "t", "x", false, 0), assistant("done", &[]), user("two"), assistant("ok", &[])];
+        let cut = vec![
+            tool_result("a", "t", "x", false, 0),
+            assistant("done", &[]),
+            user("two"),
+            assistant("ok", &[]),
+        ];
         assert_eq!(shape(cut, 10_000), ["user two", "assistant ok"]);
     }
 
     #[test]
     fn the_weight_limit_drops_old_messages_but_keeps_the_newest_turn_whole() {
-        let messages = vec![user("old"), assistant("old", &[]), user(&"x".repeat(500)), assistant("new", &[])];
+        let messages = vec![
+            user("old"),
+            assistant("old", &[]),
+            user(&"x".repeat(500)),
+            assistant("new", &[]),
+        ];
         let kept = shape(messages, 100);
         assert_eq!(kept.len(), 2);
         assert!(kept[0].starts_with("user xxx"));
@@ -158,7 +172,10 @@ mod tests {
             tool_result("zombie", "t", "x", false, 0),
             user("two"),
         ];
-        assert_eq!(shape(messages, 10_000), ["user one", "assistant ", "tool a", "tool b", "user two"]);
+        assert_eq!(
+            shape(messages, 10_000),
+            ["user one", "assistant ", "tool a", "tool b", "user two"]
+        );
     }
 
     #[test]

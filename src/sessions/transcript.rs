@@ -185,7 +185,11 @@ pub fn cost_usd(usage: Usage, rates: [f64; 4]) -> f64 {
         clippy::cast_precision_loss,
         reason = "token counts are far below the exact range of a double"
     )]
-    let cost = tokens.iter().zip(rates).map(|(count, rate)| *count as f64 * rate).sum::<f64>();
+    let cost = tokens
+        .iter()
+        .zip(rates)
+        .map(|(count, rate)| *count as f64 * rate)
+        .sum::<f64>();
     cost / PER
 }
 
