@@ -1,0 +1,17 @@
+//! The composition root: builds the gateway from configuration, serves it, reloads it, ends it.
+//!
+//! The only place that constructs services and the only one that spawns top-level tasks.
+
+mod boot;
+mod build;
+mod dev;
+mod drain;
+mod lock;
+mod logs;
+mod reload;
+mod run;
+pub mod serve;
+mod signals;
+mod upkeep;
+
+pub use run::run;

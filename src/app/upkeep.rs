@@ -1,0 +1,99 @@
+//! Small periodic work: metrics, retention, forgetting old runs, the demo's replacement by a local model server.
+
+use std::time::Duration;
+
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::build::Gateway;
+use crate::config::types::session::Maintenance;
+use crate::live::Live;
+use crate::store::Retention;
+use crate::telemetry::{MetricsHandle, names};
+
+/// Histogram samples must leave their buffers every few seconds.
+const METRICS_EVERY: Duration = Duration::from_secs(5);
+/// How often limits on stored sessions are enforced.
+const RETENTION_EVERY: Duration = Duration::from_secs(10 * 60);
+/// How long an idempotency key is known after its run ended.
+const KEYS_LIVE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often a local model server is looked for while nothing else is configured.
+const DISCOVER_EVERY: Duration = Duration::from_secs(60);
+
+/// Spawns the periodic tasks.
+pub(super) fn spawn(gateway: &Gateway, metrics: MetricsHandle) {
+    let lifecycle = &gateway.services.lifecycle;
+    lifecycle.tasks.spawn(keep_metrics(gateway.clone(), metrics, lifecycle.stop.clone()));
+    lifecycle.tasks.spawn(keep_store(gateway.clone(), lifecycle.stop.clone()));
+    lifecycle.tasks.spawn(discover(gateway.clone(), lifecycle.stop.clone()));
+}
+
+async fn tick(interval: &mut tokio::time::Interval, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => false,
+        _ = interval.tick() => true,
+    }
+}
+
+fn every(period: Duration) -> tokio::time::Interval {
+    let mut interval = tokio::time::interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+#[expect(clippy::cast_precision_loss, reason = "gauges are floats")]
+async fn keep_metrics(gateway: Gateway, handle: MetricsHandle, stop: CancellationToken) {
+    let mut interval = every(METRICS_EVERY);
+    while tick(&mut interval, &stop).await {
+        handle.upkeep();
+        let active = gateway.services.runs.active();
+        metrics::gauge!(names::RUNS_ACTIVE, "state" => "queued").set(active.queued as f64);
+        metrics::gauge!(names::RUNS_ACTIVE, "state" => "running").set(active.running as f64);
+        metrics::gauge!(names::WS_CONNECTIONS).set(gateway.services.hub.connections() as f64);
+        metrics::gauge!(names::READY).set(if gateway.probes.failing().await.is_empty() { 1.0 } else { 0.0 });
+        let stats = gateway.services.store.stats();
+        metrics::counter!(names::STORE_COMMITS).absolute(stats.commits);
+        metrics::gauge!(names::STORE_BYTES).set(stats.db_bytes as f64);
+    }
+}
+
+async fn keep_store(gateway: Gateway, stop: CancellationToken) {
+    let mut interval = every(RETENTION_EVERY);
+    // The first tick is immediate; start-up has better things to do.
+    interval.tick().await;
+    while tick(&mut interval, &stop).await {
+        let services = &gateway.services;
+        let now_ms = services.clock.now_ms();
+        let before = now_ms - i64::try_from(KEYS_LIVE.as_millis()).unwrap_or(i64::MAX);
+        if let Err(error) = services.store.prune_runs(before).await {
+            tracing::warn!(target: "store", %error, "old runs could not be forgotten");
+        }
+        let limits = retention(&services.live.load().snapshot.config.session.maintenance, now_ms);
+        match services.store.enforce_retention(limits, now_ms).await {
+            Ok(report) if report.sessions > 0 => {
+                tracing::info!(target: "store", sessions = report.sessions, messages = report.messages, "retention removed old sessions");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(target: "store", %error, "retention could not be enforced"),
+        }
+    }
+}
+
+async fn discover(gateway: Gateway, stop: CancellationToken) {
+    let mut interval = every(DISCOVER_EVERY);
+    while tick(&mut interval, &stop).await {
+        let live = gateway.services.live.load();
+        if !live.models.is_demo_only() {
+            continue;
+        }
+        let Some(found) = crate::models::ollama::discover(&gateway.http).await else { continue };
+        let current = gateway.services.live.load();
+        // A reload in between wins.
+        if current.snapshot.generation == live.snapshot.generation {
+            let models = current.models.with_discovered(&found, &gateway.http);
+            tracing::info!(target: "models", provider = found.id, models = found.models.len(), "found a local model server");
+            gateway.services.live.commit(Live { snapshot: current.snapshot.clone(), models: models.into() });
+        }
+    }
+}
