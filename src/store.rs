@@ -6,6 +6,7 @@
 
 mod connection;
 mod counter;
+mod deadline;
 mod documents;
 mod error;
 mod messages;
@@ -17,6 +18,9 @@ mod runs;
 mod sessions;
 pub mod types;
 mod writer;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 use std::sync::Arc;

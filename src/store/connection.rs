@@ -127,8 +127,6 @@ pub(super) fn writer(location: &Location) -> Result<Connection, Refusal> {
         None => Connection::open_with_flags(&location.path, flags)?,
     };
     conn.busy_timeout(BUSY_TIMEOUT)?;
-    // Only counts while the file is still empty, and the journal mode already writes to it.
-    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let wanted = match location.journal {
         Journal::Wal => "wal",
         Journal::Alone(_) => {
@@ -137,6 +135,8 @@ pub(super) fn writer(location: &Location) -> Result<Connection, Refusal> {
             "truncate"
         }
     };
+    // Only counts while the file is still empty, and the journal mode already writes to it.
+    conn.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     let granted: String = conn.pragma_update_and_check(None, "journal_mode", wanted, |row| row.get(0))?;
     if granted != wanted {
         return Err(Refusal::Unsuited(StoreError::Failed(format!(

@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{Mutex, Semaphore};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::connection::beside;
+use super::deadline::within;
 use super::error::from_io;
 use super::{Store, StoreError};
 
@@ -29,7 +30,7 @@ const SIZE: usize = 32 * 1024;
 #[derive(Debug)]
 pub(super) struct Probe {
     file: PathBuf,
-    last: Mutex<Option<(Instant, Result<(), StoreError>)>>,
+    pub(super) last: Mutex<Option<(Instant, Result<(), StoreError>)>>,
     /// One try at a time, also when the disk hangs: blocking threads must not pile up behind it.
     turn: Arc<Semaphore>,
 }
@@ -50,7 +51,7 @@ impl Probe {
         {
             return outcome.clone();
         }
-        let outcome = timeout(DEADLINE, self.prove(store)).await.unwrap_or_else(|_| {
+        let outcome = within(DEADLINE, self.prove(store)).await.unwrap_or_else(|| {
             Err(StoreError::Failed(format!(
                 "the disk did not answer within {} s",
                 DEADLINE.as_secs()

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
+use super::deadline::within;
 use super::{StoreError, connection};
 
 /// Readers at once, unless told otherwise: the machine this is made for has two cores.
@@ -76,10 +77,10 @@ impl Readers {
             drop(turn);
             result
         });
-        match timeout(ANSWER_WAIT, reading).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(StoreError::Failed("a storage read panicked".to_owned())),
-            Err(_) => Err(StoreError::Failed(format!(
+        match within(ANSWER_WAIT, reading).await {
+            Some(Ok(result)) => result,
+            Some(Err(_)) => Err(StoreError::Failed("a storage read panicked".to_owned())),
+            None => Err(StoreError::Failed(format!(
                 "the disk did not answer within {} s",
                 ANSWER_WAIT.as_secs()
             ))),

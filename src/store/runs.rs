@@ -23,7 +23,7 @@ pub(super) const GET: &str = concat!("SELECT ", columns!(), " FROM runs WHERE ru
 pub(super) const OPEN: &str = concat!(
     "SELECT ",
     columns!(),
-    " FROM runs WHERE ended_at IS NULL ORDER BY position"
+    " FROM runs WHERE ended_at IS NULL ORDER BY +position"
 );
 pub(super) const HEAD: &str =
     "SELECT position, state, transcript, session_key, agent_id FROM runs WHERE run_id = :run_id";

@@ -6,7 +6,7 @@
 //!
 //! A command that was queued is carried out even if its caller has gone away, so nothing is torn in half.
 
-mod thread;
+pub(super) mod thread;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -20,10 +20,11 @@ use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 use tokio::time::timeout;
 
 use super::connection::{self, Journal, Location};
+use super::deadline::within;
 use super::{StoreError, StoreStats};
 
 /// Commands that may wait: four groups, well under a second on any disk that deserves the name.
-const QUEUE: usize = 1_024;
+pub(super) const QUEUE: usize = 1_024;
 /// How long a caller waits for room in the queue.
 const ROOM_WAIT: Duration = Duration::from_secs(2);
 /// How long a caller waits for its answer. The write may still complete afterwards.
@@ -153,10 +154,10 @@ impl Writer {
             self.shared.room.add_permits(1);
             return Err(StoreError::Closed);
         }
-        match timeout(ANSWER_WAIT, answer).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(StoreError::Closed),
-            Err(_) => Err(StoreError::Failed(format!(
+        match within(ANSWER_WAIT, answer).await {
+            Some(Ok(answer)) => answer,
+            Some(Err(_)) => Err(StoreError::Closed),
+            None => Err(StoreError::Failed(format!(
                 "the disk did not answer within {} s; the write may still complete",
                 ANSWER_WAIT.as_secs()
             ))),
@@ -178,7 +179,7 @@ impl Writer {
     pub(super) async fn close(&self) {
         self.shared.room.close();
         let (reply, closed) = oneshot::channel();
-        if self.queue.try_send(Message::Close(reply)).is_ok() && timeout(ANSWER_WAIT, closed).await.is_err() {
+        if self.queue.try_send(Message::Close(reply)).is_ok() && within(ANSWER_WAIT, closed).await.is_none() {
             tracing::error!(target: "store", "the disk does not answer; leaving the state database to recovery");
         }
     }

@@ -19,11 +19,11 @@ const GROUP: usize = 256;
 /// Quiet time after which the log is emptied.
 const IDLE: Duration = Duration::from_secs(2);
 /// A log this long did not start over by itself, because somebody always reads; then it is emptied by force.
-const LONG_LOG: u64 = 8 * 1024 * 1024;
+pub(in crate::store) const LONG_LOG: u64 = 8 * 1024 * 1024;
 /// How long emptying the log may wait for readers while commands queue up.
 const CHECKPOINT_WAIT: Duration = Duration::from_millis(100);
-/// Time between two tries to empty a long log.
-const CHECKPOINT_PAUSE: Duration = Duration::from_secs(1);
+/// Time until the next try after readers got in the way of emptying a long log.
+const CHECKPOINT_PAUSE: Duration = Duration::from_millis(250);
 /// Lost transactions in a row after which the rest of a group is not tried one by one any more.
 const GIVE_UP_AFTER: u32 = 3;
 
@@ -176,8 +176,10 @@ impl Thread {
         let result = run_group(&conn, group);
         let sound = match &result {
             Ok(outcomes) => {
-                self.shared.commits.fetch_add(1, Ordering::Relaxed);
-                self.dirty = true;
+                if outcomes.iter().any(Result::is_ok) {
+                    self.shared.commits.fetch_add(1, Ordering::Relaxed);
+                    self.dirty = true;
+                }
                 !outcomes
                     .iter()
                     .any(|outcome| matches!(outcome, Err(StoreError::Corrupt(_) | StoreError::ReadOnly(_))))
@@ -208,7 +210,9 @@ impl Thread {
         let log = self.measure();
         if log > LONG_LOG && Instant::now() >= self.next_forced_checkpoint {
             self.checkpoint();
-            self.next_forced_checkpoint = Instant::now() + CHECKPOINT_PAUSE;
+            if self.dirty {
+                self.next_forced_checkpoint = Instant::now() + CHECKPOINT_PAUSE;
+            }
         }
     }
 
