@@ -1,22 +1,44 @@
 //! Authentication: peer, headers and credentials in, a [`Principal`] out. The only maker of principals.
 
+mod book;
+mod connect;
+mod facts;
+mod http;
+pub mod identity;
+mod limiter;
+mod origin;
+mod refusal;
+mod signature;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
+use ::http::HeaderMap;
+
+use self::book::DeviceBook;
+pub use self::book::{DeviceToken, PairedDevice, PendingRequest};
+use self::connect::Decision;
+use self::limiter::Limiter;
 
 use crate::base::Clock;
 use crate::config::ResolvedAuth;
 use crate::domain::event::Event;
-use crate::domain::{Principal, ScopeSet};
-use crate::store::Store;
+use crate::domain::{Fault, Principal};
+use crate::store::{Store, StoreError};
+use crate::telemetry::names;
 use crate::wire::connect::ConnectParams;
 use crate::wire::error::ErrorShape;
 
 /// The one authenticator of all surfaces; cheap to clone.
 #[derive(Clone)]
-pub struct Authenticator {}
+pub struct Authenticator(Arc<Inner>);
+
+struct Inner {
+    book: DeviceBook<Store>,
+    limiter: Limiter,
+    clock: Arc<dyn Clock>,
+}
 
 /// Why an HTTP or gRPC request is refused. The caller only learns 401 or 429; `reason` is for log and metric.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -91,39 +113,98 @@ pub struct ConnectRefusal {
     pub events: Vec<Event>,
 }
 
-#[expect(clippy::unimplemented, clippy::unused_async, reason = "contract")]
 impl Authenticator {
     /// Loads paired devices from the store.
-    pub async fn open(_store: Store, _clock: Arc<dyn Clock>) -> Result<Self, crate::store::StoreError> {
-        unimplemented!()
+    pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        let book = DeviceBook::open(store).await?;
+        Ok(Self(Arc::new(Inner { book, limiter: Limiter::default(), clock })))
     }
 
     /// What headers and peer say about the caller.
-    pub fn client_facts(_auth: &ResolvedAuth, _peer: SocketAddr, _headers: &HeaderMap) -> ClientFacts {
-        unimplemented!()
+    pub fn client_facts(auth: &ResolvedAuth, peer: SocketAddr, headers: &HeaderMap) -> ClientFacts {
+        facts::client_facts(auth, peer, headers)
     }
 
     /// Authenticates an HTTP or gRPC request. No IO.
-    pub fn http(
-        &self,
-        _auth: &ResolvedAuth,
-        _peer: SocketAddr,
-        _headers: &HeaderMap,
-    ) -> Result<Principal, AuthFailure> {
-        unimplemented!()
+    pub fn http(&self, auth: &ResolvedAuth, peer: SocketAddr, headers: &HeaderMap) -> Result<Principal, AuthFailure> {
+        http::authenticate(&self.0.limiter, auth, peer, headers).inspect_err(|failure| count("http", failure.reason))
     }
 
     /// Authenticates a WebSocket `connect`, pairing devices where policy allows.
     pub async fn connect(
         &self,
-        _auth: &ResolvedAuth,
-        _attempt: ConnectAttempt<'_>,
+        auth: &ResolvedAuth,
+        attempt: ConnectAttempt<'_>,
     ) -> Result<ConnectGrant, ConnectRefusal> {
-        unimplemented!()
+        let decision = Decision {
+            book: &self.0.book,
+            limiter: &self.0.limiter,
+            auth,
+            attempt,
+            now_ms: self.0.clock.now_ms(),
+        };
+        decision.run().await.inspect_err(|refusal| {
+            let code = refusal.error.details.as_ref().and_then(|details| details.get("code")?.as_str());
+            tracing::info!(target: "auth", peer = %attempt.peer.ip(), client = attempt.params.client.id, code, "connect refused: {}", refusal.error.message);
+            count("ws", "refused");
+        })
     }
 
-    /// Scopes that a shared secret grants on HTTP.
-    pub fn shared_secret_scopes() -> ScopeSet {
-        ScopeSet::operator_default()
+    /// Requests that wait for approval, newest first.
+    pub fn pending_devices(&self) -> Vec<PendingRequest> {
+        self.0.book.pending(self.0.clock.now_ms())
     }
+
+    /// Paired devices, newest approval first.
+    pub fn paired_devices(&self) -> Vec<PairedDevice> {
+        self.0.book.paired()
+    }
+
+    /// Approves a request. The caller must hold every scope that it grants.
+    pub async fn approve(&self, caller: &Principal, request_id: &str) -> Result<(PairedDevice, Option<Event>), Fault> {
+        let now_ms = self.0.clock.now_ms();
+        let request = self.0.book.take(request_id, now_ms).ok_or_else(|| Fault::invalid("unknown requestId"))?;
+        connect::may_approve(caller, &request).map_err(|scope| Fault::invalid(format!("missing scope: {scope}")))?;
+        let device = self.0.book.admit(&request, now_ms).await?;
+        Ok((device, connect::resolved_event(&request, "approved", now_ms)))
+    }
+
+    /// Rejects a request.
+    pub async fn reject(&self, request_id: &str) -> Result<(PendingRequest, Option<Event>), Fault> {
+        let now_ms = self.0.clock.now_ms();
+        let request = self.0.book.take(request_id, now_ms).ok_or_else(|| Fault::invalid("unknown requestId"))?;
+        self.0.book.forget(request_id).await?;
+        let event = connect::resolved_event(&request, "rejected", now_ms);
+        Ok((request, event))
+    }
+
+    /// Removes a device; its connections must be closed by the caller.
+    pub async fn remove_device(&self, device_id: &str) -> Result<(), Fault> {
+        if self.0.book.remove(device_id).await? { Ok(()) } else { Err(Fault::invalid("unknown deviceId")) }
+    }
+
+    /// Replaces the token of (device, role); `scopes` may only narrow. Connections must be closed by the caller.
+    pub async fn rotate_token(
+        &self,
+        device_id: &str,
+        role: &str,
+        scopes: Option<&[String]>,
+    ) -> Result<DeviceToken, Fault> {
+        self.0.book.rotate(device_id, role, scopes, self.0.clock.now_ms()).await
+    }
+
+    /// Takes the token of (device, role) back; returns when, ms. Connections must be closed by the caller.
+    pub async fn revoke_token(&self, device_id: &str, role: &str) -> Result<i64, Fault> {
+        let now_ms = self.0.clock.now_ms();
+        self.0.book.revoke(device_id, role, now_ms).await?;
+        Ok(now_ms)
+    }
+}
+
+fn book_id(key: &[u8; 32]) -> String {
+    crate::wire::device::device_id(key)
+}
+
+fn count(surface: &'static str, reason: &'static str) {
+    metrics::counter!(names::AUTH_FAILURES, "surface" => surface, "reason" => reason).increment(1);
 }

@@ -1,6 +1,7 @@
 //! Wire formats as data: WebSocket frames, `connect`, errors, OpenAI bodies. No IO, no business.
 
 pub mod connect;
+pub mod device;
 pub mod error;
 pub mod frame;
 pub mod openai;

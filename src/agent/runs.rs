@@ -116,6 +116,11 @@ impl AgentRuns {
         Ok(())
     }
 
+    /// Runs that the end of the process has to wait for: those at work, and those somebody follows.
+    pub fn live_count(&self) -> usize {
+        self.0.table.all().len()
+    }
+
     /// Stops every run that is still at work; each reports its end with reason `shutdown`.
     pub fn stop_all(&self) {
         for run in self.0.table.all() {

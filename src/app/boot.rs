@@ -1,0 +1,100 @@
+//! From the command line to a configuration that may be served. Synchronous; nothing is bound or started here.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::dev;
+use super::lock::{LockError, StateLock};
+use crate::base::fs::create_private_dir;
+use crate::base::{Clock as _, SystemClock};
+use crate::config::last_good::{self, BootError, Started};
+use crate::config::load::LoadInput;
+use crate::config::paths::{self, Paths};
+use crate::config::surroundings::Surroundings;
+use crate::config::{Env, StartError};
+use crate::settings::{Profile, RunSettings};
+
+/// Exit code when another gateway is in the way: the state directory or the port is taken.
+pub(super) const EXIT_TAKEN: u8 = 75;
+
+/// Everything a gateway starts from.
+pub(super) struct Booted {
+    /// For later loads.
+    pub(super) input: LoadInput,
+    /// The configuration.
+    pub(super) started: Started,
+    /// Held as long as the process.
+    pub(super) lock: StateLock,
+}
+
+/// Why there is no start; `Display` is the text for stderr.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum BootFailure {
+    /// The command line.
+    #[error(transparent)]
+    Flags(#[from] StartError),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] BootError),
+    /// Another gateway.
+    #[error("Gateway failed to start: {0}\nIf the gateway is supervised, stop it with: openclaw gateway stop")]
+    Lock(#[from] LockError),
+    /// The state directory.
+    #[error("Gateway failed to start: cannot use the state directory {path}: {reason}")]
+    State {
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl BootFailure {
+    /// Exit code of the process.
+    pub(super) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Flags(error) => error.exit_code(),
+            Self::Config(error) => error.exit_code(),
+            Self::Lock(LockError::Held { .. }) => EXIT_TAKEN,
+            Self::Lock(_) | Self::State { .. } => 1,
+        })
+    }
+}
+
+/// Resolves locations, takes the state directory, loads the configuration.
+pub(super) fn boot(settings: &RunSettings) -> Result<Booted, BootFailure> {
+    let mut env = Env::capture();
+    let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    let (name, dev) = match &settings.profile {
+        Profile::Unset => (None, false),
+        Profile::Dev => (None, true),
+        Profile::Named(name) => (Some(name.as_str()), false),
+    };
+    paths::apply_profile(&mut env, name, dev, &cwd)?;
+    let paths = Paths::resolve(&env, &cwd);
+    let mut input = LoadInput {
+        around: Surroundings::detect(&env, std::path::Path::new("/")),
+        env,
+        overrides: settings.overrides.clone(),
+        generated_token: None,
+        generation: 1,
+        loaded_at_ms: SystemClock.now_ms(),
+        paths,
+    };
+    let state = |reason: std::io::Error| BootFailure::State {
+        path: input.paths.state_dir.clone(),
+        reason: reason.to_string(),
+    };
+    if settings.dev || dev {
+        dev::seed_config(&input.paths.config).map_err(state)?;
+    }
+    // The configuration is judged before anything is written, so that a refusal leaves no trace.
+    let started = last_good::boot(&mut input)?;
+    let state = |reason: std::io::Error| BootFailure::State {
+        path: input.paths.state_dir.clone(),
+        reason: reason.to_string(),
+    };
+    create_private_dir(&input.paths.state_dir).map_err(state)?;
+    let lock = StateLock::acquire(&input.paths.state_dir)?;
+    Ok(Booted { input, started, lock })
+}

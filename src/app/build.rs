@@ -1,0 +1,114 @@
+//! The one constructor call site: from a snapshot to running services, in order of dependency.
+
+use std::sync::Arc;
+
+use super::logs::RingTail;
+use crate::agent::{AgentRuns, AgentRunsDeps};
+use crate::auth::{Authenticator, identity};
+use crate::base::{Clock, SystemClock};
+use crate::bus::{GatewayFacts, Hub, HubOptions};
+use crate::channels::ChannelRegistry;
+use crate::config::{Snapshot, SnapshotHandle};
+use crate::domain::channel::Channels;
+use crate::domain::run::Runs;
+use crate::domain::tool::NoTools;
+use crate::health::{Health, HealthSources, LagSampler, ProbeSources, Probes};
+use crate::lifecycle::Lifecycle;
+use crate::live::{Live, LiveHandle};
+use crate::models::{HttpClients, Registry};
+use crate::services::Services;
+use crate::store::{Store, StoreOptions};
+use crate::telemetry::logs::LogControl;
+
+/// Runs at work at once when configuration does not say.
+const DEFAULT_CONCURRENCY: usize = 256;
+
+/// A gateway that is built and not yet serving; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Gateway {
+    /// Handles for surfaces.
+    pub(super) services: Services,
+    /// The run loop itself, for resuming and stopping.
+    pub(super) runs: AgentRuns,
+    /// Probes.
+    pub(super) probes: Probes,
+    /// Scheduler lag.
+    pub(super) lag: LagSampler,
+    /// Connection pools of model providers.
+    pub(super) http: HttpClients,
+    /// Level of the log.
+    pub(super) logs: LogControl,
+}
+
+/// Builds everything. Opens the store; binds and spawns nothing.
+pub(super) async fn build(snapshot: Arc<Snapshot>, logs: LogControl) -> anyhow::Result<Gateway> {
+    let lifecycle = Lifecycle::new();
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let state_dir = snapshot.state_dir.clone();
+    let (store, own_identity) = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
+        let store = Store::open(&state_dir.join("state.db"), StoreOptions::default())?;
+        let own_identity = identity::load_or_create(&state_dir.join("identity").join("gateway.json"))?;
+        Ok((store, own_identity))
+    })
+    .await??;
+    let auth = Authenticator::open(store.clone(), Arc::clone(&clock)).await?;
+    let http = HttpClients::new();
+    let snapshots = SnapshotHandle::new(Arc::clone(&snapshot));
+    let live = LiveHandle::new(Live {
+        models: Arc::new(Registry::build(&snapshot.providers, &http)),
+        snapshot: Arc::clone(&snapshot),
+    });
+    let hub = Hub::new(HubOptions {
+        gateway: GatewayFacts::detect(),
+        clock: Arc::clone(&clock),
+        ..HubOptions::default()
+    });
+    let channels: Arc<dyn Channels> = Arc::new(ChannelRegistry);
+    let lag = LagSampler::new();
+    let health = Health::new(HealthSources {
+        snapshots: snapshots.clone(),
+        store: store.clone(),
+        channels: Arc::clone(&channels),
+        hub: hub.clone(),
+        clock: Arc::clone(&clock),
+        lag: lag.clone(),
+    });
+    let probes = Probes::new(ProbeSources {
+        lifecycle: lifecycle.clone(),
+        snapshots: snapshots.clone(),
+        channels: Arc::clone(&channels),
+        storage: Arc::new(store.clone()),
+        lag: lag.clone(),
+    });
+    let max_concurrent = snapshot
+        .config
+        .agents
+        .defaults
+        .max_concurrent
+        .and_then(|bound| usize::try_from(bound).ok())
+        .unwrap_or(DEFAULT_CONCURRENCY);
+    let runs = AgentRuns::new(AgentRunsDeps {
+        store: store.clone(),
+        live: live.clone(),
+        publisher: Arc::new(hub.clone()),
+        tools: Arc::new(NoTools),
+        clock: Arc::clone(&clock),
+        lifecycle: lifecycle.clone(),
+        max_concurrent,
+    });
+    let services = Services {
+        live,
+        snapshots,
+        store,
+        hub,
+        auth,
+        runs: Arc::new(runs.clone()) as Arc<dyn Runs>,
+        channels,
+        health,
+        logs: Arc::new(RingTail { ring: logs.ring.clone() }),
+        identity: Arc::new(own_identity.public()),
+        lifecycle,
+        clock,
+    };
+    Ok(Gateway { services, runs, probes, lag, http, logs })
+}
