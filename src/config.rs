@@ -14,6 +14,7 @@ pub mod crossfield;
 pub mod defaults;
 pub mod diff;
 pub mod dotenv;
+mod effective;
 pub mod env;
 pub mod error;
 pub mod include;

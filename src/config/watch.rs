@@ -195,6 +195,9 @@ impl Eyes {
         let mut interest = Interest::default();
         for file in files {
             let real = std::fs::canonicalize(file).ok();
+            if real.is_none() && is_rarely_there(file) {
+                continue;
+            }
             for path in [Some(file.clone()), real.clone()].into_iter().flatten() {
                 interest.names.extend(path.file_name().map(OsString::from));
                 if let Some(folder) = existing_folder(&path) {
@@ -247,6 +250,13 @@ impl Eyes {
             }
         }
     }
+}
+
+/// Env files are looked for in folders that are busy with other things (the state folder holds the database). As long as
+/// there is none, the slow poll is enough and spares the events.
+fn is_rarely_there(file: &Path) -> bool {
+    file.file_name()
+        .is_some_and(|name| name == ".env" || name == "gateway.env")
 }
 
 /// Reading is no change; our own reads must not wake us.

@@ -593,3 +593,37 @@ fn keys_without_effect_are_named_in_one_warning() {
         ]
     );
 }
+
+#[test]
+fn a_usual_file_loads_with_nothing_but_the_note_about_unused_keys() {
+    let scene = Scene::new(
+        r#"{
+        "gateway": {"mode": "local", "bind": "loopback", "auth": {"mode": "token", "token": "usual-token-1"},
+            "http": {"endpoints": {"chatCompletions": {"enabled": true, "images": {"allowUrl": true}},
+                "responses": {"enabled": true, "files": {"allowUrl": true}}}}},
+        "discovery": {"mdns": {"mode": "off"}}, "update": {"checkOnStart": false}, "browser": {"enabled": false},
+        "diagnostics": {"otel": {"enabled": true, "endpoint": "http://h:4318", "sampleRate": 1.0, "flushIntervalMs": 1000}},
+        "hooks": {"enabled": true, "token": "hook-token-1", "allowedAgentIds": ["main"]},
+        "models": {"mode": "merge", "providers": {"mock": {"baseUrl": "http://127.0.0.1:1/v1", "apiKey": "sk-usual",
+            "api": "openai-completions", "models": [{"id": "m1", "name": "m1", "reasoning": false, "input": ["text", "image"],
+            "contextWindow": 128000, "maxTokens": 4096, "cost": {"input": 1, "output": 2, "cacheRead": 0.1, "cacheWrite": 0}}]}}},
+        "agents": {"defaults": {"model": {"primary": "mock/m1"}, "models": {"mock/m1": {}}, "skipBootstrap": true,
+            "maxConcurrent": 64, "memorySearch": {"provider": "openai", "remote": {"apiKey": "sk-search-key"}},
+            "heartbeat": {"every": "0m"}, "workspace": "/w"}, "list": [{"id": "main", "default": true}, {"id": "beta"}]}
+        }"#,
+    );
+    let snapshot = scene.load();
+    assert_eq!(snapshot.warnings.len(), 1, "{:?}", snapshot.warnings);
+    assert_eq!(
+        snapshot.warnings[0].message,
+        "accepted and without effect in this gateway: agents.defaults.memorySearch, browser, discovery, update"
+    );
+    assert_eq!(snapshot.agents.len(), 2);
+    assert_eq!(snapshot.agents[0].allowed_models, ["mock/m1"]);
+    assert_eq!(snapshot.providers[0].models[0].cost, [1.0, 2.0, 0.1, 0.0]);
+    assert!(
+        !crate::config::view::view(&snapshot, true)
+            .to_string()
+            .contains("sk-search-key")
+    );
+}
