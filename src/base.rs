@@ -3,8 +3,10 @@
 //! Knows nothing of config, wire formats or the async runtime.
 
 pub mod clock;
+pub mod fs;
 pub mod ids;
 pub mod redact;
+pub mod net;
 pub mod secret;
 
 pub use clock::{Clock, SystemClock};
