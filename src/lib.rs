@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod base;
 pub mod bus;
+pub mod cli;
 pub mod config;
 pub mod domain;
 pub mod lifecycle;
@@ -14,5 +15,6 @@ pub mod live;
 pub mod models;
 pub mod rpc;
 pub mod services;
+pub mod settings;
 pub mod store;
 pub mod wire;
