@@ -47,6 +47,7 @@ pub struct Cli {
 
 /// Options that every command takes.
 #[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
 pub struct RootArgs {
     /// Development profile: state in ~/.openclaw-dev, gateway port 19001
     #[arg(long)]

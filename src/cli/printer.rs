@@ -14,6 +14,9 @@ use super::exit::{Exit, Failure};
 /// Table width when the output is not a terminal.
 const PLAIN_TABLE_WIDTH: u16 = 120;
 
+/// Narrowest terminal that a table is fitted into.
+const MIN_TABLE_WIDTH: u16 = 40;
+
 const BOX: TableStyle = TableStyle::new()
     .top_border(LineStyle::new('┌', '─', '┬', '┐'))
     .header_lines(ContentLineStyle::new('│', '│', '│'))
@@ -164,7 +167,9 @@ impl Printer {
         let mut table = Table::new();
         table.load_style(BOX).set_header(header.to_vec());
         table.set_content_arrangement(ContentArrangement::Dynamic);
-        if !self.look.terminal {
+        // A terminal that does not know its width, or is too narrow for a table, gets the plain form.
+        let fits = table.width().is_some_and(|width| width >= MIN_TABLE_WIDTH);
+        if !self.look.terminal || !fits {
             table.force_no_tty().set_width(PLAIN_TABLE_WIDTH);
         }
         for row in rows {

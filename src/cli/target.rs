@@ -156,7 +156,10 @@ impl Target {
             text.push_str(": ");
         }
         text.push_str(&body);
-        let message = error.refusal().map_or(headline, |refusal| refusal.message.clone());
+        let message = match error {
+            CallError::Unreachable(reason) => reason.clone(),
+            _ => error.refusal().map_or(headline, |refusal| refusal.message.clone()),
+        };
         Failure::with_text(&error.code(), message, text)
     }
 
