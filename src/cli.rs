@@ -27,7 +27,6 @@
 pub mod args;
 pub mod client;
 pub mod command;
-pub mod env;
 pub mod exit;
 pub mod listener;
 pub mod local;
@@ -42,10 +41,10 @@ use clap::{CommandFactory, FromArgMatches};
 
 use self::args::{Cli, Command};
 use self::command::Context;
-use self::env::Env;
 use self::exit::{Exit, Failure};
 use self::local::Local;
 use self::printer::Printer;
+use crate::config::Env;
 use crate::settings::RunSettings;
 
 /// Width of help texts when nobody looks at a terminal.
@@ -66,7 +65,7 @@ pub enum Step {
 /// and returns when the gateway has stopped.
 pub fn main(run_gateway: impl FnOnce(RunSettings) -> ExitCode) -> ExitCode {
     let mut printer = Printer::stdio();
-    match interpret(std::env::args_os(), Env::of_process(), &mut printer) {
+    match interpret(std::env::args_os(), Env::capture(), &mut printer) {
         Step::Gateway(settings) => {
             printer.flush();
             drop(printer);
@@ -100,13 +99,13 @@ pub fn interpret(argv: impl IntoIterator<Item = OsString>, env: Env, printer: &m
         return Step::Done(Exit::OK);
     };
     let json = command.wants_json();
-    let result = cli.root.profile().and_then(|profile| match command {
+    let result = cli.root.apply_profile(env).and_then(|env| match command {
         Command::Gateway(args) if args.runs() => {
-            let settings = args.into_run().settings(profile, &cli.root, printer)?;
+            let settings = args.into_run().settings(env, &cli.root, printer)?;
             Ok(Step::Gateway(Box::new(settings)))
         }
         command => {
-            let local = Local::load(&env, &profile);
+            let local = Local::load(&env);
             command::execute(command, Context { local, printer }).map(Step::Done)
         }
     });

@@ -1,6 +1,7 @@
 //! What may be typed: root options and commands. Each command's own options are in its file under [`super::command`].
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
@@ -12,7 +13,8 @@ use super::command::health::HealthArgs;
 use super::command::logs::LogsArgs;
 use super::command::status::StatusArgs;
 use super::exit::Failure;
-use crate::settings::Profile;
+use crate::config::Env;
+use crate::config::paths::apply_profile;
 
 /// Levels that `--log-level` takes.
 const LOG_LEVELS: [&str; 7] = ["silent", "fatal", "error", "warn", "info", "debug", "trace"];
@@ -64,24 +66,15 @@ pub struct RootArgs {
 }
 
 impl RootArgs {
-    /// The chosen profile.
+    /// The environment with the chosen profile applied.
     ///
     /// # Errors
     /// A usage failure for a bad name or a contradiction.
-    pub fn profile(&self) -> Result<Profile, Failure> {
-        let Some(name) = &self.profile else {
-            return Ok(if self.dev { Profile::Dev } else { Profile::Unset });
-        };
-        if self.dev {
-            return Err(Failure::usage("Cannot combine --dev with --profile"));
-        }
-        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-        if name.is_empty() || !name.chars().all(allowed) {
-            return Err(Failure::usage(
-                "Invalid --profile (use letters, digits, \"_\" and \"-\" only)",
-            ));
-        }
-        Ok(Profile::Named(name.clone()))
+    pub fn apply_profile(&self, mut env: Env) -> Result<Env, Failure> {
+        let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        apply_profile(&mut env, self.profile.as_deref(), self.dev, &cwd)
+            .map_err(|error| Failure::usage(error.to_string()))?;
+        Ok(env)
     }
 
     /// The log level that was asked for.

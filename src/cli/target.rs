@@ -95,7 +95,7 @@ impl Target {
             let message = "gateway url override requires explicit credentials";
             let text = format!(
                 "{message}\nFix: pass --token or --password together with --url.\nConfig: {}",
-                local.config_path.display()
+                local.config_path().display()
             );
             return Err(Failure::with_text("USAGE", message, text));
         }
@@ -113,10 +113,10 @@ impl Target {
                 url: parsed,
                 token,
                 password,
-                identity: Some(IdentityFolder::of_state(&local.state_dir)),
+                identity: Some(IdentityFolder::of_state(&local.paths.state_dir)),
             },
             source,
-            config_path: local.config_path.clone(),
+            config_path: local.config_path().to_path_buf(),
             bind: matches!(source, Source::Local | Source::LocalFallback).then(|| local.bind_mode()),
         })
     }
@@ -241,7 +241,8 @@ fn loopback_url(local: &Local) -> String {
 }
 
 fn stored_credentials(local: &Local) -> (Option<Secret>, Option<Secret>) {
-    let sections = if local.mode() == "remote" {
+    let remote = local.mode() == "remote";
+    let sections = if remote {
         ["gateway.remote", "gateway.auth"]
     } else {
         ["gateway.auth", "gateway.remote"]
@@ -253,10 +254,12 @@ fn stored_credentials(local: &Local) -> (Option<Secret>, Option<Secret>) {
                 .find_map(|section| local.secret(&format!("{section}.{name}")))
         })
     };
-    (
-        find("OPENCLAW_GATEWAY_TOKEN", "token"),
-        find("OPENCLAW_GATEWAY_PASSWORD", "password"),
-    )
+    let token = find("OPENCLAW_GATEWAY_TOKEN", "token");
+    let password = find("OPENCLAW_GATEWAY_PASSWORD", "password");
+    if token.is_none() && password.is_none() && !remote {
+        return (local.generated_token(), None);
+    }
+    (token, password)
 }
 
 /// Credentials and chats must not cross a network in the clear.
@@ -270,7 +273,7 @@ fn refuse_plaintext(url: &Url, local: &Local) -> Result<(), Failure> {
         Some(Host::Domain(name)) => (name.eq_ignore_ascii_case("localhost"), true),
         None => (false, false),
     };
-    if loopback || (private && local.env().is_on("OPENCLAW_ALLOW_INSECURE_PRIVATE_WS")) {
+    if loopback || (private && local.env().is_truthy("OPENCLAW_ALLOW_INSECURE_PRIVATE_WS")) {
         return Ok(());
     }
     let message = format!("{url} would send credentials unencrypted over the network");
@@ -284,8 +287,8 @@ fn trust(source: Source, local: &Local) -> Result<Trust, Failure> {
     match source {
         Source::Local | Source::LocalFallback => {
             let certificate = local.text("gateway.tls.certPath").map_or_else(
-                || local.state_dir.join("gateway").join("tls").join("gateway-cert.pem"),
-                PathBuf::from,
+                || local.paths.state_dir.join("gateway/tls/gateway-cert.pem"),
+                |path| local.paths.expand(&path),
             );
             Ok(Trust::of_certificate_file(&certificate).unwrap_or_else(|| roots(local)))
         }

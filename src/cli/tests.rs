@@ -18,9 +18,9 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use super::Step;
-use super::env::Env;
 use super::interpret;
 use super::printer::{Look, Printer};
+use crate::config::Env;
 use crate::settings::RunSettings;
 
 /// An instance on this machine: a state directory with a config file.

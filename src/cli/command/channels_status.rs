@@ -86,7 +86,7 @@ fn show_config_only(target: &Target, error: &CallError, context: &mut Context<'_
     let local = &context.local;
     let mut lines = vec![
         "Gateway not reachable; showing config-only status.".to_owned(),
-        format!("Config: {}", local.config_path.display()),
+        format!("Config: {}", local.config_path().display()),
         format!("Mode: {}", local.mode()),
         String::new(),
     ];

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::Context;
 use crate::cli::exit::Exit;
+use crate::cli::local::shown_path;
 
 /// Check the config file without starting the gateway
 #[derive(Debug, Args)]
@@ -20,8 +21,9 @@ pub struct ValidateArgs {
 
 /// Prints the verdict: good ones on stdout, bad ones on stderr (with `--json` both on stdout).
 pub fn run(args: &ValidateArgs, context: &mut Context<'_>) -> Exit {
+    context.local.check_rules();
     let local = &context.local;
-    let path = local.config_path.display().to_string();
+    let path = local.config_path().display().to_string();
     let valid = local.is_valid();
     if args.json && valid {
         context.printer.json_line(&json!({ "valid": true, "path": path }));
@@ -29,7 +31,7 @@ pub fn run(args: &ValidateArgs, context: &mut Context<'_>) -> Exit {
         let issues: Vec<_> = local
             .issues
             .iter()
-            .map(|issue| json!({ "path": issue.path, "message": issue.message }))
+            .map(|issue| json!({ "path": shown_path(issue), "message": issue.message }))
             .collect();
         context
             .printer
@@ -39,7 +41,7 @@ pub fn run(args: &ValidateArgs, context: &mut Context<'_>) -> Exit {
     } else {
         let mut text = format!("Config invalid at {path}:\n");
         for issue in &local.issues {
-            text.push_str(&format!("  × {}: {}\n", issue.path, issue.message));
+            text.push_str(&format!("  × {}: {}\n", shown_path(issue), issue.message));
         }
         text.push_str("\nRun `openclaw doctor` to repair, or fix the keys above manually.");
         context.printer.note(text);
@@ -47,7 +49,7 @@ pub fn run(args: &ValidateArgs, context: &mut Context<'_>) -> Exit {
     for warning in &context.local.warnings {
         context
             .printer
-            .note(format_args!("Warning: {}: {}", warning.path, warning.message));
+            .note(format_args!("Warning: {}: {}", shown_path(warning), warning.message));
     }
     Exit::ok_if(valid)
 }

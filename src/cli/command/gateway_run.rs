@@ -4,12 +4,11 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::base::Secret;
 use crate::cli::args::RootArgs;
 use crate::cli::exit::Failure;
 use crate::cli::printer::Printer;
-use crate::config::AuthMode;
-use crate::settings::{BindMode, Overrides, Profile, RunSettings, TailscaleMode, WsLogStyle};
+use crate::config::{Env, Flags, StartOverrides};
+use crate::settings::{RunSettings, WsLogStyle};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,8 +21,8 @@ Exit codes:
   1   wrong flags, or the gateway cannot start (port taken, lock held)
   78  refused because of the configuration";
 
-/// Largest password file that is read.
-const MAX_PASSWORD_FILE_BYTES: u64 = 16 * 1024;
+const INLINE_PASSWORD: &str =
+    "Warning: other users of this machine can see --password; use --password-file or OPENCLAW_GATEWAY_PASSWORD.";
 
 /// Flags of `gateway run`.
 #[derive(Debug, Clone, Default, Args)]
@@ -46,7 +45,7 @@ pub struct RunArgs {
     pub password: Option<String>,
     /// Read the shared password from a file
     #[arg(long, value_name = "path")]
-    pub password_file: Option<PathBuf>,
+    pub password_file: Option<String>,
     /// Tailscale exposure: off, serve or funnel
     #[arg(long, value_name = "mode")]
     pub tailscale: Option<String>,
@@ -114,114 +113,39 @@ impl RunArgs {
     ///
     /// # Errors
     /// A usage failure with upstream's wording for the first bad flag.
-    pub fn settings(self, profile: Profile, root: &RootArgs, printer: &mut Printer) -> Result<RunSettings, Failure> {
-        if self.reset && !self.dev {
-            return Err(Failure::usage("Use --reset with --dev."));
-        }
-        let ws_log = chosen(
-            self.ws_log.as_deref(),
-            WsLogStyle::parse,
-            || "Invalid --ws-log (use \"auto\", \"full\", or \"compact\")",
-        )?;
-        let overrides = Overrides {
-            port: self.port.as_deref().map(port).transpose()?,
-            bind: chosen(
-                self.bind.as_deref(),
-                BindMode::parse,
-                || "Invalid --bind (use \"loopback\", \"lan\", \"tailnet\", \"auto\", or \"custom\")",
-            )?,
-            auth: chosen(
-                self.auth.as_deref(),
-                auth_mode,
-                || "Invalid --auth (use \"none\", \"token\", \"password\", or \"trusted-proxy\")",
-            )?,
-            tailscale: chosen(
-                self.tailscale.as_deref(),
-                TailscaleMode::parse,
-                || "Invalid --tailscale (use \"off\", \"serve\", or \"funnel\")",
-            )?,
-            tailscale_reset_on_exit: self.tailscale_reset_on_exit,
-            token: secret(self.token.as_deref()),
-            password: self.password(printer)?,
-            log_level: root.log_level()?,
-        };
-        Ok(RunSettings {
-            profile,
-            overrides,
+    pub fn settings(self, env: Env, root: &RootArgs, printer: &mut Printer) -> Result<RunSettings, Failure> {
+        let overrides = StartOverrides::parse(&Flags {
+            port: self.port.as_deref(),
+            bind: self.bind.as_deref(),
+            auth: self.auth.as_deref(),
+            token: self.token.as_deref(),
+            password: self.password.as_deref(),
+            password_file: self.password_file.as_deref(),
+            tailscale: self.tailscale.as_deref(),
+            ws_log: self.ws_log.as_deref(),
             allow_unconfigured: self.allow_unconfigured,
+            dev: self.dev,
+            reset: self.reset,
+        })
+        .map_err(|error| Failure::usage(error.to_string()))?;
+        if self.password.is_some() {
+            printer.note(INLINE_PASSWORD);
+        }
+        let ws_log = self.ws_log.as_deref().and_then(WsLogStyle::parse).unwrap_or_default();
+        Ok(RunSettings {
+            env,
+            overrides,
+            tailscale_reset_on_exit: self.tailscale_reset_on_exit,
+            log_level: root.log_level()?,
             dev: self.dev,
             reset: self.reset,
             force: self.force,
             verbose: self.verbose,
-            ws_log: if self.compact {
-                WsLogStyle::Compact
-            } else {
-                ws_log.unwrap_or_default()
-            },
+            ws_log: if self.compact { WsLogStyle::Compact } else { ws_log },
             cli_backend_logs: self.cli_backend_logs,
             raw_stream: self.raw_stream,
             raw_stream_path: self.raw_stream_path,
             no_color: root.no_color,
         })
     }
-
-    fn password(&self, printer: &mut Printer) -> Result<Option<Secret>, Failure> {
-        match (&self.password, &self.password_file) {
-            (Some(_), Some(_)) => Err(Failure::usage("Use either --password or --password-file.")),
-            (Some(password), None) => {
-                printer.note(
-                    "Warning: other users of this machine can see --password; use --password-file or OPENCLAW_GATEWAY_PASSWORD.",
-                );
-                Ok(secret(Some(password)))
-            }
-            (None, Some(path)) => {
-                let unreadable = |reason: String| {
-                    Failure::usage(format!("cannot read the password from {}: {reason}", path.display()))
-                };
-                let size = std::fs::metadata(path)
-                    .map_err(|error| unreadable(error.to_string()))?
-                    .len();
-                if size > MAX_PASSWORD_FILE_BYTES {
-                    return Err(unreadable(format!("it is larger than {MAX_PASSWORD_FILE_BYTES} bytes")));
-                }
-                let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-                secret(Some(&text))
-                    .map(Some)
-                    .ok_or_else(|| unreadable("it is empty".to_owned()))
-            }
-            (None, None) => Ok(None),
-        }
-    }
-}
-
-fn secret(text: Option<&str>) -> Option<Secret> {
-    text.map(str::trim).filter(|text| !text.is_empty()).map(Secret::new)
-}
-
-fn port(text: &str) -> Result<u16, Failure> {
-    text.trim()
-        .parse()
-        .ok()
-        .filter(|port| *port != 0)
-        .ok_or_else(|| Failure::usage("Invalid port"))
-}
-
-fn auth_mode(name: &str) -> Option<AuthMode> {
-    [
-        AuthMode::None,
-        AuthMode::Token,
-        AuthMode::Password,
-        AuthMode::TrustedProxy,
-    ]
-    .into_iter()
-    .find(|mode| mode.as_str() == name)
-}
-
-fn chosen<T>(
-    text: Option<&str>,
-    parse: impl Fn(&str) -> Option<T>,
-    wrong: impl Fn() -> &'static str,
-) -> Result<Option<T>, Failure> {
-    text.map(|text| parse(text.trim()).ok_or_else(|| Failure::usage(wrong())))
-        .transpose()
 }

@@ -8,7 +8,7 @@ use crate::cli::client::error::ServerError;
 use crate::cli::client::{Call, CallError, Caller, Session};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::listener::{self, Listener};
-use crate::cli::local::Local;
+use crate::cli::local::{Local, shown_path};
 use crate::cli::printer::Printer;
 use crate::cli::target::{Source, Target, TargetArgs, timeout_of};
 
@@ -187,7 +187,7 @@ fn is_pairing(refusal: &ServerError) -> bool {
 fn document(facts: &Facts<'_>, probe: Option<&Probe>) -> Value {
     let local = facts.local;
     let mut cli = json!({
-        "path": local.config_path.display().to_string(),
+        "path": local.config_path().display().to_string(),
         "exists": local.exists,
         "valid": local.is_valid(),
     });
@@ -195,7 +195,7 @@ fn document(facts: &Facts<'_>, probe: Option<&Probe>) -> Value {
         let issues: Vec<Value> = local
             .issues
             .iter()
-            .map(|issue| json!({ "path": issue.path, "message": issue.message }))
+            .map(|issue| json!({ "path": shown_path(issue), "message": issue.message }))
             .collect();
         object.insert("issues".to_owned(), Value::Array(issues));
     }
@@ -284,7 +284,7 @@ fn show(facts: &Facts<'_>, probe: Option<&Probe>, printer: &mut Printer) {
         printer.line(format_args!("File logs: {file}"));
     }
     printer.line("");
-    printer.line(format_args!("Config (cli): {}{invalid}", local.config_path.display()));
+    printer.line(format_args!("Config (cli): {}{invalid}", local.config_path().display()));
     printer.line("");
     printer.line(format_args!(
         "Gateway: bind={} ({}), port={} (env/config)",
@@ -306,11 +306,11 @@ fn show(facts: &Facts<'_>, probe: Option<&Probe>, printer: &mut Printer) {
         None => printer.line("Runtime: unknown (no service manager is used)"),
     }
     for issue in &local.issues {
-        printer.note(format_args!("Config issue: {}: {}", issue.path, issue.message));
+        printer.note(format_args!("Config issue: {}: {}", shown_path(issue), issue.message));
     }
     if facts.deep {
         for warning in &local.warnings {
-            printer.note(format_args!("Config warning: {}: {}", warning.path, warning.message));
+            printer.note(format_args!("Config warning: {}: {}", shown_path(warning), warning.message));
         }
     }
     if let Some(probe) = probe {

@@ -6,7 +6,7 @@ use super::health_lines;
 use super::status::{Answers, StatusArgs};
 use crate::cli::client::CallError;
 use crate::cli::listener;
-use crate::cli::local::Local;
+use crate::cli::local::{Local, shown_path};
 use crate::cli::printer::Printer;
 use crate::cli::target::Target;
 
@@ -110,8 +110,8 @@ fn overview(
     rows.push(("OS", os_label()));
     if args.all {
         let invalid = if local.is_valid() { "" } else { " (invalid)" };
-        rows.push(("Config", format!("{}{invalid}", local.config_path.display())));
-        rows.push(("State", local.state_dir.display().to_string()));
+        rows.push(("Config", format!("{}{invalid}", local.config_path().display())));
+        rows.push(("State", local.paths.state_dir.display().to_string()));
     }
     let own = result
         .as_ref()
@@ -285,12 +285,12 @@ fn diagnosis(target: &Target, local: &Local, printer: &mut Printer) {
     printer.line("");
     let mark = if local.is_valid() { "✓" } else { "!" };
     let missing = if local.exists { "" } else { " (no such file)" };
-    printer.line(format_args!("{mark} Config: {}{missing}", local.config_path.display()));
+    printer.line(format_args!("{mark} Config: {}{missing}", local.config_path().display()));
     for issue in &local.issues {
-        printer.line(format_args!("  - {}: {}", issue.path, issue.message));
+        printer.line(format_args!("  - {}: {}", shown_path(issue), issue.message));
     }
     for warning in &local.warnings {
-        printer.line(format_args!("  - {}: {} (warning)", warning.path, warning.message));
+        printer.line(format_args!("  - {}: {} (warning)", shown_path(warning), warning.message));
     }
     let port = local.port();
     match listener::on_port(port) {

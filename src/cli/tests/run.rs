@@ -1,7 +1,8 @@
 use super::Instance;
 use crate::base::Secret;
 use crate::config::AuthMode;
-use crate::settings::{BindMode, Profile, RunSettings, WsLogStyle};
+use crate::config::types::gateway::BindMode;
+use crate::settings::{RunSettings, WsLogStyle};
 
 fn settings(words: &[&str]) -> RunSettings {
     let ran = Instance::with_config("{}").run(words);
@@ -10,7 +11,9 @@ fn settings(words: &[&str]) -> RunSettings {
 
 #[test]
 fn gateway_alone_runs_and_flags_may_stand_before_or_after_run() {
-    assert_eq!(settings(&["gateway"]), RunSettings::default());
+    let plain = settings(&["gateway"]);
+    let expected = RunSettings { env: plain.env.clone(), ..RunSettings::default() };
+    assert_eq!(plain, expected);
     let settings = settings(&[
         "gateway",
         "--port",
@@ -37,15 +40,17 @@ fn gateway_alone_runs_and_flags_may_stand_before_or_after_run() {
 
 #[test]
 fn dev_means_a_profile_before_gateway_and_a_dev_config_after_it() {
-    let profile = settings(&["--dev", "gateway"]);
-    assert_eq!((profile.profile, profile.dev), (Profile::Dev, false));
+    let profile = |settings: &RunSettings| settings.env.get("OPENCLAW_PROFILE").map(str::to_owned);
+    let of_dev = settings(&["--dev", "gateway"]);
+    assert_eq!((profile(&of_dev).as_deref(), of_dev.dev), (Some("dev"), false));
+    assert_eq!(of_dev.env.get("OPENCLAW_GATEWAY_PORT"), Some("19001"));
     let config = settings(&["gateway", "--dev", "--reset"]);
-    assert_eq!((config.profile, config.dev, config.reset), (Profile::Unset, true, true));
+    assert_eq!((profile(&config), config.dev, config.reset), (None, true, true));
     let both = settings(&["--dev", "gateway", "run", "--dev"]);
-    assert_eq!((both.profile, both.dev), (Profile::Dev, true));
+    assert_eq!((profile(&both).as_deref(), both.dev), (Some("dev"), true));
     let named = settings(&["gateway", "--profile", "work", "--log-level", "debug"]);
-    assert_eq!(named.profile, Profile::Named("work".to_owned()));
-    assert_eq!(named.overrides.log_level.as_deref(), Some("debug"));
+    assert_eq!(profile(&named).as_deref(), Some("work"));
+    assert_eq!(named.log_level.as_deref(), Some("debug"));
 }
 
 #[test]
