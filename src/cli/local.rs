@@ -137,7 +137,9 @@ impl Local {
     pub fn secret(&self, path: &str) -> Option<Secret> {
         let value = self.at(path)?;
         let input = SecretInput::deserialize(value).ok()?;
-        let settings = self.at("secrets").and_then(|section| Secrets::deserialize(section).ok());
+        let settings = self
+            .at("secrets")
+            .and_then(|section| Secrets::deserialize(section).ok());
         // Only this reference is resolved: asking for the gateway's token must not run every configured program.
         let table = SecretTable::resolve(value, &settings.unwrap_or_default(), &self.env, &self.paths, None);
         table.get(&input).ok().flatten()
@@ -155,7 +157,13 @@ impl Local {
 
     /// The port of the local gateway: environment, then config, then the default.
     pub fn port(&self) -> u16 {
-        let of_config = || self.at("gateway.port")?.as_u64()?.try_into().ok().filter(|port| *port != 0);
+        let of_config = || {
+            self.at("gateway.port")?
+                .as_u64()?
+                .try_into()
+                .ok()
+                .filter(|port| *port != 0)
+        };
         self.env
             .get("OPENCLAW_GATEWAY_PORT")
             .and_then(env_port)

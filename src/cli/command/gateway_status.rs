@@ -310,7 +310,11 @@ fn show(facts: &Facts<'_>, probe: Option<&Probe>, printer: &mut Printer) {
     }
     if facts.deep {
         for warning in &local.warnings {
-            printer.note(format_args!("Config warning: {}: {}", shown_path(warning), warning.message));
+            printer.note(format_args!(
+                "Config warning: {}: {}",
+                shown_path(warning),
+                warning.message
+            ));
         }
     }
     if let Some(probe) = probe {

@@ -285,12 +285,19 @@ fn diagnosis(target: &Target, local: &Local, printer: &mut Printer) {
     printer.line("");
     let mark = if local.is_valid() { "✓" } else { "!" };
     let missing = if local.exists { "" } else { " (no such file)" };
-    printer.line(format_args!("{mark} Config: {}{missing}", local.config_path().display()));
+    printer.line(format_args!(
+        "{mark} Config: {}{missing}",
+        local.config_path().display()
+    ));
     for issue in &local.issues {
         printer.line(format_args!("  - {}: {}", shown_path(issue), issue.message));
     }
     for warning in &local.warnings {
-        printer.line(format_args!("  - {}: {} (warning)", shown_path(warning), warning.message));
+        printer.line(format_args!(
+            "  - {}: {} (warning)",
+            shown_path(warning),
+            warning.message
+        ));
     }
     let port = local.port();
     match listener::on_port(port) {

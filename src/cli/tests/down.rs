@@ -149,3 +149,28 @@ fn an_address_by_flag_never_gets_the_local_secret() {
     let ran = here.run(&["gateway", "health", "--url", "ws://192.0.2.1:1", "--token", "t"]);
     assert!(ran.err.contains("unencrypted"), "{}", ran.err);
 }
+
+#[test]
+fn unknown_keys_are_named_and_the_rest_of_the_file_still_counts() {
+    let port = free_port();
+    let here = Instance::with_config(&format!(
+        r#"{{ gateway: {{ mode: "local", port: {port}, auth: {{ token: "test-token-value" }}, bogus: 1 }}, nope: true }}"#
+    ));
+    let ran = here.run(&["health"]);
+    assert_eq!(ran.exit, Some(1));
+    assert!(
+        ran.err.starts_with("Config invalid\nFile: <config>\nProblem:\n  - "),
+        "{}",
+        ran.err
+    );
+    for part in [
+        "Unrecognized key: \"bogus\"",
+        "Unrecognized key: \"nope\"",
+        &format!("Gateway target: ws://127.0.0.1:{port}\n"),
+    ] {
+        assert!(ran.err.contains(part), "lacks {part}: {}", ran.err);
+    }
+    let document = here.run(&["config", "validate", "--json"]).json();
+    assert_eq!(document["valid"], false);
+    assert_eq!(document["issues"].as_array().map(Vec::len), Some(2));
+}

@@ -12,7 +12,10 @@ fn settings(words: &[&str]) -> RunSettings {
 #[test]
 fn gateway_alone_runs_and_flags_may_stand_before_or_after_run() {
     let plain = settings(&["gateway"]);
-    let expected = RunSettings { env: plain.env.clone(), ..RunSettings::default() };
+    let expected = RunSettings {
+        env: plain.env.clone(),
+        ..RunSettings::default()
+    };
     assert_eq!(plain, expected);
     let settings = settings(&[
         "gateway",

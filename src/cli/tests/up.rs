@@ -193,3 +193,33 @@ fn status_shows_the_parts_that_the_gateway_gives_and_leaves_out_the_others() {
     assert_eq!(document["gateway"]["self"]["host"], "box");
     assert_eq!(document["sessions"]["count"], 1);
 }
+
+#[test]
+fn the_secret_may_be_a_file_reference_or_the_token_that_the_gateway_made() {
+    let double = Double::answering(|_, _| Answer::Payload(json!({ "ok": true })));
+    let bare = Instance::with_config(&format!(r#"{{ gateway: {{ mode: "local", port: {} }} }}"#, double.port));
+    std::fs::write(bare.state_dir().join("gateway-token"), "generated\n").unwrap();
+    assert_eq!(bare.run(&["gateway", "health"]).exit, Some(0));
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("token");
+    std::fs::write(&file, "of-file\n").unwrap();
+    let referring = Instance::with_config(&format!(
+        r#"{{
+            gateway: {{ mode: "local", port: {}, auth: {{ token: {{ source: "file", provider: "t", id: "value" }} }} }},
+            secrets: {{ providers: {{ t: {{ source: "file", path: "{}", mode: "singleValue" }} }} }},
+        }}"#,
+        double.port,
+        file.display()
+    ));
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let ran = referring.run(&["gateway", "health"]);
+    assert_eq!((ran.exit, ran.err.as_str()), (Some(0), ""));
+    let tokens: Vec<Value> = double
+        .requests("connect")
+        .iter()
+        .map(|params| params["auth"]["token"].clone())
+        .collect();
+    assert_eq!(tokens, vec!["generated", "of-file"]);
+}
