@@ -33,11 +33,11 @@ where
         session.handle(&mut driver, &text).await;
     }
     session.end();
-    driver.outbox().shut();
-    drop(driver);
     if let Some(announce) = place.leave() {
         surface.services().lifecycle.tasks.spawn(announce);
     }
+    driver.outbox().shut();
+    driver.shutdown().await;
 }
 
 /// A connection that reached hello-ok.
@@ -148,24 +148,35 @@ fn is_tracked(client: &ClientInfo) -> bool {
 }
 
 fn presence(client: &ClientInfo, principal: &Principal) -> ClientPresence {
-    let host = client.display_name.clone().unwrap_or_else(|| client.id.clone());
+    let host = short(client.display_name.as_ref().unwrap_or(&client.id));
     let device = principal.device.as_ref().map(|device| device.as_str().to_owned());
     ClientPresence {
         entry: PresenceEntry {
             text: format!("Node: {host} · mode {}", client.mode),
             host,
             ip: (!principal.local_direct).then(|| principal.client_ip.to_string()),
-            version: Some(client.version.clone()),
-            platform: Some(client.platform.clone()),
-            device_family: client.device_family.clone(),
-            model_identifier: client.model_identifier.clone(),
+            version: Some(short(&client.version)),
+            platform: Some(short(&client.platform)),
+            device_family: client.device_family.as_ref().map(short),
+            model_identifier: client.model_identifier.as_ref().map(short),
             mode: Some(client.mode.clone()),
-            time_zone: client.time_zone.clone(),
-            instance_id: device.clone().or_else(|| client.instance_id.clone()),
+            time_zone: client.time_zone.as_ref().map(short),
+            instance_id: device.clone().or_else(|| client.instance_id.as_ref().map(short)),
             device_id: device,
             roles: Some(vec![hello::role_name(principal.role).to_owned()]),
-            scopes: Some(principal.scopes.names().to_vec()),
+            scopes: Some(principal.scopes.names().iter().take(MAX_SCOPES).map(short).collect()),
             ..PresenceEntry::default()
         },
     }
+}
+
+/// Everybody gets the presence list, so what a client says about itself is shown in part if it is long.
+const MAX_TEXT: usize = 160;
+const MAX_SCOPES: usize = 32;
+
+fn short(text: impl AsRef<str>) -> String {
+    let text = text.as_ref();
+    text.get(..text.floor_char_boundary(MAX_TEXT))
+        .unwrap_or_default()
+        .to_owned()
 }

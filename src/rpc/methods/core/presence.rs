@@ -65,10 +65,10 @@ pub(super) fn event(ctx: RequestCtx, params: EventParams) -> MethodResult {
             last_input_seconds: params.last_input_seconds.and_then(whole_seconds),
             time_zone: None,
             device_id: given(params.device_id),
-            roles: params.roles,
-            scopes: params.scopes,
+            roles: params.roles.map(few),
+            scopes: params.scopes.map(few),
             instance_id: given(params.instance_id),
-            tags: params.tags,
+            tags: params.tags.map(few),
             reason: given(params.reason).unwrap_or_default(),
             text,
             ts: 0,
@@ -85,6 +85,15 @@ fn given(text: Option<String>) -> Option<String> {
     let trimmed = text.trim();
     let end = trimmed.floor_char_boundary(MAX_TEXT);
     trimmed.get(..end).filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn few(texts: Vec<String>) -> Vec<String> {
+    const MAX_TEXTS: usize = 32;
+    texts
+        .into_iter()
+        .filter_map(|text| given(Some(text)))
+        .take(MAX_TEXTS)
+        .collect()
 }
 
 fn whole_seconds(seconds: f64) -> Option<u64> {
