@@ -64,7 +64,7 @@ async fn the_log_stays_short_while_somebody_always_reads() {
     let log = || fs::metadata(fixture.dir.path().join("state.db-wal")).unwrap().len();
     let body = "x".repeat(512 * 1024);
     let mut most = 0;
-    for _ in 0..48 {
+    for _ in 0..32 {
         store.append_message(append(KEY, &body, 2)).await.unwrap();
         most = most.max(log());
     }
