@@ -1,55 +1,21 @@
-//! Model providers: dialects, registry, demo.
+//! Model providers: dialects, registry, discovery, the demo, and the retry budget.
+//!
+//! A provider turns a [`ModelCall`](crate::domain::model::ModelCall) into a request of its dialect and the answer into
+//! events. Conversions (`request`, `chunk`, `sse`, `client`) are pure: no IO, no clock. IO of a dialect is in one
+//! place, behind [`http::HttpClients`]. Nothing here keeps state between calls except connection pools and what a
+//! provider was seen not to support. Retrying is the caller's business, by the one budget in [`retry`].
 
-use std::sync::Arc;
+pub mod body;
+pub mod client;
+pub mod demo;
+pub mod failure;
+pub mod http;
+pub mod ollama;
+pub mod openai_completions;
+pub mod registry;
+pub mod retry;
+pub mod sse;
+pub mod unusable;
 
-use crate::config::{ModelEntry, ProviderSettings};
-use crate::domain::model::{ModelProvider, ModelRef};
-
-/// All usable providers of one snapshot.
-#[derive(Debug, Default)]
-pub struct Registry {}
-
-/// A model as lists show it.
-#[derive(Debug, Clone)]
-pub struct CatalogEntry {
-    /// `provider/model`.
-    pub model: ModelRef,
-    /// Facts about it.
-    pub entry: ModelEntry,
-}
-
-impl Registry {
-    /// Builds providers from settings; nothing is contacted.
-    pub fn build(_providers: &[ProviderSettings], _http: &HttpClients) -> Self {
-        Self {}
-    }
-
-    /// The provider of `model`, if configured.
-    pub fn provider(&self, _id: &str) -> Option<Arc<dyn ModelProvider>> {
-        None
-    }
-
-    /// Facts about `model`; providers may serve models that are not listed, so absence is no error.
-    pub fn entry(&self, _model: &ModelRef) -> Option<&ModelEntry> {
-        None
-    }
-
-    /// Every listed model, in config order.
-    pub fn catalog(&self) -> Vec<CatalogEntry> {
-        Vec::new()
-    }
-
-    /// The model to use when an agent names none: first listed model, else a discovered one, else the demo.
-    pub fn default_model(&self) -> Option<ModelRef> {
-        None
-    }
-
-    /// Parses `provider/model`, or a bare id that one provider lists.
-    pub fn resolve(&self, _text: &str) -> Option<ModelRef> {
-        None
-    }
-}
-
-/// HTTP connection pools shared by all generations of the registry.
-#[derive(Debug, Clone, Default)]
-pub struct HttpClients {}
+pub use http::HttpClients;
+pub use registry::{CatalogEntry, Registry};

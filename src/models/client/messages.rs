@@ -1,0 +1,355 @@
+//! `messages` as system text, history and the current message.
+//!
+//! The current message is the last one of a user or tool; what follows it is dropped. Providers insist that every tool
+//! call is answered and every result belongs to a call, so unpaired calls are left out and unpaired results become
+//! ordinary text.
+
+use serde_json::value::RawValue;
+
+use super::fields::{param_fault, wrong_type};
+use super::image::{ImageAllowance, ImageError};
+use crate::domain::{Fault, Message, Part, ToolCall};
+use crate::wire::openai::chat::{CallIn, ChatMessage, Content, ContentPart, Text};
+
+/// Sent with images that came without a word.
+const IMAGES_ONLY: &str = "User sent image(s) with no text.";
+
+/// What is left of an image of the history that is no longer sent.
+const OMITTED_IMAGE: &str = "[image omitted]";
+
+#[derive(Debug, Default)]
+pub(super) struct Dialogue {
+    pub(super) system: Option<String>,
+    pub(super) history: Vec<Message>,
+    pub(super) input: Vec<Part>,
+    pub(super) tool_results: Vec<Message>,
+}
+
+pub(super) fn read_messages(raw: Option<&RawValue>) -> Result<Dialogue, Fault> {
+    let messages = match raw {
+        None => Vec::new(),
+        Some(raw) => parse(raw)?,
+    };
+    let system = system_text(&messages);
+    let current = current_index(&messages).ok_or_else(missing_user_message)?;
+    let entries = read_entries(&messages, current)?;
+    let mut entries = pair_tools(entries);
+    let mut dialogue = Dialogue {
+        system,
+        ..Dialogue::default()
+    };
+    match entries.pop() {
+        Some(Message::User { parts }) => dialogue.input = parts,
+        Some(Message::Assistant { text, .. }) => dialogue.input = vec![Part::Text(text)],
+        Some(result @ Message::Tool { .. }) => {
+            dialogue.tool_results.push(result);
+            while let Some(result) = entries.pop_if(|entry| matches!(entry, Message::Tool { .. })) {
+                dialogue.tool_results.push(result);
+            }
+            dialogue.tool_results.reverse();
+        }
+        None => return Err(missing_user_message()),
+    }
+    dialogue.history = entries;
+    Ok(dialogue)
+}
+
+fn missing_user_message() -> Fault {
+    param_fault("messages", "Missing user message in `messages`.")
+}
+
+fn parse(raw: &RawValue) -> Result<Vec<ChatMessage<'_>>, Fault> {
+    serde_json::from_str(raw.get()).map_err(|_| {
+        if !raw.get().trim_start().starts_with('[') {
+            return wrong_type("messages", "array", raw);
+        }
+        // Only now is it worth the price to find out where.
+        let mut deserializer = serde_json::Deserializer::from_str(raw.get());
+        match serde_path_to_error::deserialize::<_, Vec<ChatMessage<'_>>>(&mut deserializer) {
+            Ok(_) => param_fault("messages", "messages: Invalid input"),
+            Err(error) => {
+                let path = match error.path().to_string().as_str() {
+                    "." => "messages".to_owned(),
+                    path => format!("messages{path}"),
+                };
+                let reason = error.inner().to_string();
+                // The position counts from the start of `messages`, which nobody can see.
+                let reason = reason.split(" at line ").next().unwrap_or_default();
+                param_fault(&path, format!("{path}: Invalid input: {reason}"))
+            }
+        }
+    })
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    System,
+    User,
+    Assistant,
+    Tool,
+    Unknown,
+}
+
+fn role(message: &ChatMessage<'_>) -> Role {
+    match message.role.as_ref().map_or("", |role| &*role.0) {
+        "system" | "developer" => Role::System,
+        "user" => Role::User,
+        "assistant" => Role::Assistant,
+        "tool" | "function" => Role::Tool,
+        _ => Role::Unknown,
+    }
+}
+
+fn system_text(messages: &[ChatMessage<'_>]) -> Option<String> {
+    let texts: Vec<String> = messages
+        .iter()
+        .filter(|message| role(message) == Role::System)
+        .map(|message| text_of(message).trim().to_owned())
+        .filter(|text| !text.is_empty())
+        .collect();
+    (!texts.is_empty()).then(|| texts.join("\n\n"))
+}
+
+/// The last usable user or tool message; if there is none, the last assistant text.
+fn current_index(messages: &[ChatMessage<'_>]) -> Option<usize> {
+    messages
+        .iter()
+        .rposition(|message| match role(message) {
+            Role::User => !text_of(message).trim().is_empty() || has_image(message),
+            Role::Tool => true,
+            _ => false,
+        })
+        .or_else(|| {
+            messages
+                .iter()
+                .rposition(|message| role(message) == Role::Assistant && !text_of(message).trim().is_empty())
+        })
+}
+
+/// Messages up to the current one. Goes backwards, so that the newest images are the ones that find room.
+fn read_entries(messages: &[ChatMessage<'_>], current: usize) -> Result<Vec<Message>, Fault> {
+    let mut allowance = ImageAllowance::new();
+    let mut entries = Vec::with_capacity(current + 1);
+    for (index, message) in messages.iter().enumerate().take(current + 1).rev() {
+        match role(message) {
+            Role::User => {
+                let parts = user_parts(message, index == current, &mut allowance)?;
+                if !parts.is_empty() {
+                    entries.push(Message::User { parts });
+                }
+            }
+            Role::Assistant => entries.extend(assistant(message, index)),
+            Role::Tool => entries.push(tool_result(message, index, messages)),
+            Role::System | Role::Unknown => {}
+        }
+    }
+    entries.reverse();
+    Ok(entries)
+}
+
+fn user_parts(message: &ChatMessage<'_>, is_current: bool, allowance: &mut ImageAllowance) -> Result<Vec<Part>, Fault> {
+    let parts = match &message.content {
+        None => return Ok(Vec::new()),
+        Some(Content::Text(text)) if text.trim().is_empty() => return Ok(Vec::new()),
+        Some(Content::Text(text)) => return Ok(vec![Part::Text(text.clone().into_owned())]),
+        Some(Content::Parts(parts)) => parts,
+    };
+    let mut out: Vec<Part> = Vec::with_capacity(parts.len());
+    for part in parts {
+        let kind = part.r#type.as_ref().map_or("", |kind| &*kind.0);
+        if let Some(image) = &part.image_url {
+            match allowance.admit(&image.0) {
+                Ok(image) => out.push(image),
+                Err(error) if is_current => return Err(error.into_fault()),
+                Err(_) => push_text(&mut out, OMITTED_IMAGE),
+            }
+        } else if let Some(text) = part_text(part) {
+            if !text.trim().is_empty() {
+                push_text(&mut out, text);
+            }
+        } else if is_current && kind == "image_url" {
+            return Err(ImageError::Invalid.into_fault());
+        } else if is_current && !matches!(kind, "" | "text" | "input_text") {
+            // Leaving it out silently would let the model answer a question that was not asked.
+            return Err(param_fault(
+                "messages",
+                format!("Unsupported content part type `{kind}` in `messages`; supported: text, image_url."),
+            ));
+        }
+    }
+    let has_text = out.iter().any(|part| matches!(part, Part::Text(_)));
+    if !out.is_empty() && !has_text {
+        out.insert(0, Part::Text(IMAGES_ONLY.to_owned()));
+    }
+    Ok(out)
+}
+
+/// Texts side by side are one text, as they would be in a chat.
+fn push_text(parts: &mut Vec<Part>, text: &str) {
+    if let Some(Part::Text(last)) = parts.last_mut() {
+        last.push('\n');
+        last.push_str(text);
+    } else {
+        parts.push(Part::Text(text.to_owned()));
+    }
+}
+
+fn assistant(message: &ChatMessage<'_>, index: usize) -> Option<Message> {
+    let text = text_of(message);
+    let mut tool_calls: Vec<ToolCall> = message.tool_calls.iter().flatten().filter_map(tool_call).collect();
+    if let Some(function) = &message.function_call
+        && let Some(name) = &function.name
+    {
+        tool_calls.push(ToolCall {
+            id: function_call_id(index),
+            name: name.0.clone().into_owned(),
+            arguments: arguments(function.arguments.as_ref()),
+        });
+    }
+    if text.trim().is_empty() && tool_calls.is_empty() {
+        return None;
+    }
+    Some(Message::Assistant {
+        text,
+        reasoning: message
+            .reasoning_content
+            .as_ref()
+            .filter(|reasoning| !reasoning.0.is_empty())
+            .map(|reasoning| reasoning.0.clone().into_owned()),
+        tool_calls,
+    })
+}
+
+fn tool_call(call: &CallIn<'_>) -> Option<ToolCall> {
+    let function = call.function.as_ref()?;
+    Some(ToolCall {
+        id: call.id.as_ref()?.0.clone().into_owned(),
+        name: function.name.as_ref()?.0.clone().into_owned(),
+        arguments: arguments(function.arguments.as_ref()),
+    })
+}
+
+fn arguments(text: Option<&Text<'_>>) -> String {
+    text.filter(|text| !text.0.trim().is_empty())
+        .map_or_else(|| "{}".to_owned(), |text| text.0.clone().into_owned())
+}
+
+fn tool_result(message: &ChatMessage<'_>, index: usize, messages: &[ChatMessage<'_>]) -> Message {
+    let name = message.name.as_ref().map(|name| name.0.clone().into_owned());
+    let call_id = match &message.tool_call_id {
+        Some(id) => id.0.clone().into_owned(),
+        // The older form has no ids: the result answers the function call right before it.
+        None => index
+            .checked_sub(1)
+            .filter(|before| {
+                messages
+                    .get(*before)
+                    .is_some_and(|before| before.function_call.is_some())
+            })
+            .map(function_call_id)
+            .unwrap_or_default(),
+    };
+    Message::Tool {
+        call_id,
+        name,
+        content: text_of(message),
+    }
+}
+
+fn function_call_id(index: usize) -> String {
+    format!("call_function_{index}")
+}
+
+/// Keeps calls and results only in pairs.
+fn pair_tools(entries: Vec<Message>) -> Vec<Message> {
+    let mut out = Vec::with_capacity(entries.len());
+    let mut rest = entries.into_iter().peekable();
+    while let Some(entry) = rest.next() {
+        match entry {
+            Message::Assistant {
+                text,
+                reasoning,
+                mut tool_calls,
+            } if !tool_calls.is_empty() => {
+                let mut results = Vec::new();
+                while let Some(result) = rest.next_if(|next| matches!(next, Message::Tool { .. })) {
+                    results.push(result);
+                }
+                let answers = |call: &ToolCall| results.iter().any(|result| call_id(result) == Some(&call.id));
+                tool_calls.retain(answers);
+                let mut open: Vec<String> = tool_calls.iter().map(|call| call.id.clone()).collect();
+                if !(text.trim().is_empty() && tool_calls.is_empty()) {
+                    out.push(Message::Assistant {
+                        text,
+                        reasoning,
+                        tool_calls,
+                    });
+                }
+                let mut strays = Vec::new();
+                for result in results {
+                    let at = open.iter().position(|id| call_id(&result) == Some(id));
+                    match at {
+                        Some(at) => {
+                            open.swap_remove(at);
+                            out.push(result);
+                        }
+                        None => strays.extend(as_user_text(result)),
+                    }
+                }
+                out.append(&mut strays);
+            }
+            Message::Tool { .. } => out.extend(as_user_text(entry)),
+            other => out.push(other),
+        }
+    }
+    out
+}
+
+fn call_id(message: &Message) -> Option<&str> {
+    match message {
+        Message::Tool { call_id, .. } => Some(call_id),
+        _ => None,
+    }
+}
+
+fn as_user_text(message: Message) -> Option<Message> {
+    let Message::Tool { name, content, .. } = message else {
+        return None;
+    };
+    if content.trim().is_empty() {
+        return None;
+    }
+    let label = name.map_or_else(|| "Tool".to_owned(), |name| format!("Tool:{name}"));
+    Some(Message::user(format!("{label}: {content}")))
+}
+
+fn has_image(message: &ChatMessage<'_>) -> bool {
+    match &message.content {
+        Some(Content::Parts(parts)) => parts.iter().any(|part| part.image_url.is_some()),
+        _ => false,
+    }
+}
+
+/// All texts of a message, one per line.
+fn text_of(message: &ChatMessage<'_>) -> String {
+    match &message.content {
+        None => String::new(),
+        Some(Content::Text(text)) => text.clone().into_owned(),
+        Some(Content::Parts(parts)) => {
+            let texts: Vec<&str> = parts
+                .iter()
+                .filter_map(part_text)
+                .filter(|text| !text.is_empty())
+                .collect();
+            texts.join("\n")
+        }
+    }
+}
+
+fn part_text<'p>(part: &'p ContentPart<'_>) -> Option<&'p str> {
+    [&part.text, &part.input_text, &part.refusal]
+        .into_iter()
+        .flatten()
+        .map(|text| &*text.0)
+        .next()
+}

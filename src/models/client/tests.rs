@@ -1,0 +1,484 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::domain::model::ToolChoice;
+use crate::domain::{Fault, FaultKind, Message, Part};
+
+const PNG: &str = "data:image/png;base64,QUJD";
+
+fn turn(request: &Value) -> ChatTurn {
+    parse_turn(request.to_string().as_bytes()).unwrap_or_else(|fault| panic!("{request}: {fault}"))
+}
+
+fn refused(request: &Value) -> Fault {
+    let fault = parse_turn(request.to_string().as_bytes()).expect_err(&request.to_string());
+    assert_eq!(fault.kind, FaultKind::InvalidRequest);
+    fault
+}
+
+fn with(extra: Value) -> Value {
+    let mut request = json!({"model": "openclaw", "messages": [{"role": "user", "content": "hi"}]});
+    for (name, value) in extra.as_object().unwrap() {
+        request[name] = value.clone();
+    }
+    request
+}
+
+fn said(messages: Value) -> ChatTurn {
+    turn(&json!({ "messages": messages }))
+}
+
+fn text(text: &str) -> Part {
+    Part::Text(text.to_owned())
+}
+
+fn function(name: &str) -> Value {
+    json!({"type": "function", "function": {"name": name, "parameters": {"type": "object"}}})
+}
+
+#[test]
+fn a_minimal_request_has_defaults() {
+    let turn = said(json!([{"role": "user", "content": "hi"}]));
+    assert_eq!(turn.model, "openclaw");
+    assert!(!turn.stream && !turn.include_usage);
+    assert_eq!(turn.input, [text("hi")]);
+    assert!(turn.history.is_empty() && turn.sampling.is_empty() && turn.tools.is_empty());
+}
+
+#[test]
+fn system_texts_are_joined_and_history_keeps_its_order() {
+    let turn = said(json!([
+        {"role": "system", "content": " one "},
+        {"role": "developer", "content": [{"type": "text", "text": "two"}]},
+        {"role": "user", "content": "q1"},
+        {"role": "assistant", "content": "a1"},
+        {"role": "martian", "content": "?"},
+        {"role": "user", "content": [{"type": "text", "text": "q2", "cache_control": {}}, {"type": "input_text", "text": "more"}]},
+        {"role": "assistant", "content": "prefill"},
+    ]));
+    assert_eq!(turn.system.as_deref(), Some("one\n\ntwo"));
+    assert_eq!(turn.history, [Message::user("q1"), Message::assistant("a1")]);
+    assert_eq!(turn.input, [text("q2\nmore")]);
+}
+
+#[test]
+fn an_assistant_text_alone_is_the_message() {
+    assert_eq!(
+        said(json!([{"role": "assistant", "content": "go on"}])).input,
+        [text("go on")]
+    );
+}
+
+#[test]
+fn nothing_to_answer_is_refused() {
+    for messages in [
+        json!([]),
+        json!([{"role": "system", "content": "s"}]),
+        json!([{"role": "user", "content": " "}]),
+    ] {
+        let fault = refused(&json!({ "messages": messages }));
+        assert_eq!(fault.message, "Missing user message in `messages`.");
+        assert_eq!(fault.param.as_deref(), Some("messages"));
+    }
+    refused(&json!({}));
+    assert!(parse_turn(b"").is_err());
+}
+
+#[test]
+fn a_tool_round_gives_results_for_the_last_call() {
+    let turn = said(json!([
+        {"role": "user", "content": "weather?"},
+        {"role": "assistant", "content": null, "tool_calls": [
+            {"id": "c1", "type": "function", "function": {"name": "w", "arguments": "{\"city\":\"Paris\"}"}},
+            {"id": "c2", "type": "function", "function": {"name": "w", "arguments": ""}},
+        ]},
+        {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
+        {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "rain"}]},
+    ]));
+    assert!(turn.input.is_empty());
+    assert_eq!(turn.history.len(), 2);
+    let Message::Assistant { tool_calls, .. } = &turn.history[1] else {
+        panic!("{:?}", turn.history);
+    };
+    assert_eq!(tool_calls[0].arguments, r#"{"city":"Paris"}"#);
+    assert_eq!(tool_calls[1].arguments, "{}");
+    let ids: Vec<_> = turn
+        .tool_results
+        .iter()
+        .map(|result| match result {
+            Message::Tool { call_id, content, .. } => (call_id.as_str(), content.as_str()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ids, [("c1", "sunny"), ("c2", "rain")]);
+}
+
+#[test]
+fn unpaired_calls_are_dropped_and_unpaired_results_become_text() {
+    let turn = said(json!([
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": "let me see", "tool_calls": [{"id": "lost", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "user", "content": "b"},
+        {"role": "tool", "tool_call_id": "unknown", "name": "f", "content": "result"},
+    ]));
+    assert_eq!(
+        turn.history,
+        [Message::user("a"), Message::assistant("let me see"), Message::user("b")]
+    );
+    assert_eq!(turn.input, [text("Tool:f: result")]);
+}
+
+#[test]
+fn the_older_function_form_is_paired_by_position() {
+    let turn = said(json!([
+        {"role": "user", "content": "a"},
+        {"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{}"}},
+        {"role": "function", "name": "f", "content": "r"},
+    ]));
+    assert_eq!(turn.tool_results.len(), 1);
+}
+
+#[test]
+fn images_of_the_current_message_are_checked_and_kept_in_place() {
+    let turn = said(json!([{"role": "user", "content": [
+        {"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}, {"type": "image_url", "image_url": PNG},
+    ]}]));
+    assert!(matches!(
+        turn.input.as_slice(),
+        [Part::Text(_), Part::Image { .. }, Part::Image { .. }]
+    ));
+    let turn = said(json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": PNG}}]}]));
+    assert_eq!(turn.input[0], text("User sent image(s) with no text."));
+    for url in ["data:text/plain;base64,AAAA", "data:image/png;base64,$$$$"] {
+        let fault = refused(
+            &json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]}),
+        );
+        assert_eq!(fault.message, "Invalid image_url content in `messages`.");
+    }
+    let remote = refused(
+        &json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "https://x/a.png"}]}]}),
+    );
+    assert!(
+        remote.message.starts_with("Invalid image_url content in `messages`.") && remote.message.contains("data URL")
+    );
+}
+
+#[test]
+fn images_of_the_history_never_spoil_a_request() {
+    let image = |count: usize| vec![json!({"type": "image_url", "image_url": {"url": PNG}}); count];
+    let turn = said(json!([
+        {"role": "user", "content": image(6)},
+        {"role": "assistant", "content": "nice"},
+        {"role": "user", "content": [{"type": "image_url", "image_url": "https://x/a.png"}, {"type": "text", "text": "t"}]},
+        {"role": "user", "content": image(4)},
+    ]));
+    let images = |message: &Message| match message {
+        Message::User { parts } => parts.iter().filter(|part| matches!(part, Part::Image { .. })).count(),
+        _ => 0,
+    };
+    assert_eq!(turn.history.iter().map(images).collect::<Vec<_>>(), [4, 0, 0]);
+    assert_eq!(turn.history[2], Message::user("[image omitted]\nt"));
+}
+
+#[test]
+fn parts_that_cannot_be_understood_are_refused_in_the_current_message() {
+    let fault = refused(&json!({"messages": [{"role": "user", "content": [
+        {"type": "text", "text": "listen"}, {"type": "input_audio", "input_audio": {"data": "x", "format": "wav"}},
+    ]}]}));
+    assert!(fault.message.contains("input_audio"), "{}", fault.message);
+}
+
+#[test]
+fn wrong_types_name_the_field() {
+    for (request, param, message) in [
+        (
+            with(json!({"stream": "true"})),
+            "stream",
+            "stream: Invalid input: expected boolean, received string",
+        ),
+        (
+            with(json!({"stream": 1})),
+            "stream",
+            "stream: Invalid input: expected boolean, received number",
+        ),
+        (
+            with(json!({"model": 5})),
+            "model",
+            "model: Invalid input: expected string, received number",
+        ),
+        (
+            with(json!({"messages": {}})),
+            "messages",
+            "messages: Invalid input: expected array, received object",
+        ),
+        (
+            with(json!({"temperature": "x"})),
+            "temperature",
+            "temperature: Invalid input: expected number, received string",
+        ),
+        (
+            with(json!({"seed": "x"})),
+            "seed",
+            "seed: Invalid input: expected number, received string",
+        ),
+        (
+            with(json!({"max_completion_tokens": "x"})),
+            "max_completion_tokens",
+            "max_completion_tokens: Invalid input: expected number, received string",
+        ),
+        (
+            with(json!({"max_tokens": 0})),
+            "max_tokens",
+            "max_tokens: Too small: expected number to be >0",
+        ),
+        (
+            with(json!({"temperature": 5})),
+            "temperature",
+            "`temperature` must be between 0 and 2.",
+        ),
+        (with(json!({"top_p": 5})), "top_p", "`top_p` must be between 0 and 1."),
+        (
+            with(json!({"frequency_penalty": 9})),
+            "frequency_penalty",
+            "`frequency_penalty` must be between -2.0 and 2.0.",
+        ),
+        (
+            with(json!({"presence_penalty": 9})),
+            "presence_penalty",
+            "`presence_penalty` must be between -2.0 and 2.0.",
+        ),
+        (
+            with(json!({"stop": ["a", "b", "c", "d", "e"]})),
+            "stop",
+            "Invalid stop: stop supports at most 4 sequences",
+        ),
+        (with(json!({"stop": 5})), "stop", "stop: Invalid input"),
+        (
+            with(json!({"response_format": {"type": "x"}})),
+            "response_format",
+            "Invalid response_format: response_format.type must be text, json_object, or json_schema",
+        ),
+        (with(json!({"n": 2})), "n", "`n` must be 1."),
+    ] {
+        let fault = refused(&request);
+        assert_eq!((fault.param.as_deref(), fault.message.as_str()), (Some(param), message));
+    }
+}
+
+#[test]
+fn a_wrong_type_inside_messages_is_located() {
+    let fault = refused(&json!({"messages": [{"role": "user", "content": "a"}, {"role": "user", "content": 5}]}));
+    assert_eq!(fault.param.as_deref(), Some("messages[1].content"));
+    assert!(!fault.message.contains("column"), "{}", fault.message);
+    let fault = refused(&json!({"messages": ["x"]}));
+    assert_eq!(fault.param.as_deref(), Some("messages[0]"));
+}
+
+#[test]
+fn tools_are_read_and_refused_in_known_words() {
+    let accepted = turn(&with(json!({"tools": [
+        {"type": "function", "function": {"name": "a b", "description": 5, "parameters": "x", "strict": 5}}, function("b"),
+    ]})));
+    assert_eq!(accepted.tools.len(), 2);
+    assert!(accepted.tools[0].description.is_none() && accepted.tools[0].parameters.is_none());
+    assert_eq!(
+        accepted.tools[1].parameters.as_ref().unwrap().get(),
+        r#"{"type":"object"}"#
+    );
+    for (tools, message) in [
+        (json!({}), "tools: Invalid input: expected array, received object"),
+        (json!(["x"]), "Invalid tools/tool_choice: each tool must be an object"),
+        (
+            json!([{"type": "web_search"}]),
+            "Invalid tools/tool_choice: only function tools are supported",
+        ),
+        (
+            json!([{"type": "function"}]),
+            "Invalid tools/tool_choice: tool.function is required",
+        ),
+        (
+            json!([{"type": "function", "function": {}}]),
+            "Invalid tools/tool_choice: tool.function.name is required",
+        ),
+        (
+            json!([function("")]),
+            "Invalid tools/tool_choice: tool.function.name is required",
+        ),
+        (json!([function("a"), function("a")]), "invalid tool configuration"),
+    ] {
+        let fault = refused(&with(json!({ "tools": tools })));
+        assert_eq!(
+            (fault.param.as_deref(), fault.message.as_str()),
+            (Some("tools"), message)
+        );
+    }
+    for none in [json!(null), json!([])] {
+        assert!(turn(&with(json!({ "tools": none }))).tools.is_empty());
+    }
+}
+
+#[test]
+fn tool_choice_is_read_and_refused_in_known_words() {
+    let tools = json!([function("a")]);
+    for (choice, expected) in [
+        (json!(null), ToolChoice::Auto),
+        (json!("auto"), ToolChoice::Auto),
+        (json!("none"), ToolChoice::None),
+        (json!("required"), ToolChoice::Required),
+        (
+            json!({"type": "function", "function": {"name": "a"}}),
+            ToolChoice::Named("a".into()),
+        ),
+    ] {
+        assert_eq!(
+            turn(&with(json!({"tools": tools, "tool_choice": choice}))).tool_choice,
+            expected
+        );
+    }
+    for (tools, choice, message) in [
+        (
+            json!([]),
+            json!("required"),
+            "tool_choice=required but no tools were provided",
+        ),
+        (
+            tools.clone(),
+            json!({"type": "function", "function": {"name": "b"}}),
+            "tool_choice requested unknown tool: b",
+        ),
+        (
+            tools.clone(),
+            json!({"type": "function"}),
+            "tool_choice.function.name is required",
+        ),
+        (tools.clone(), json!({"type": "x"}), "tool_choice x is not supported"),
+        (tools.clone(), json!("bogus"), "tool_choice must be a string or object"),
+        (tools, json!(5), "tool_choice must be a string or object"),
+    ] {
+        let fault = refused(&with(json!({"tools": tools, "tool_choice": choice})));
+        assert_eq!(fault.param.as_deref(), Some("tool_choice"));
+        assert_eq!(fault.message, format!("Invalid tools/tool_choice: {message}"));
+    }
+}
+
+#[test]
+fn sampling_holds_what_providers_understand_and_nothing_else() {
+    let turn = turn(&with(json!({
+        "temperature": 0.2, "top_p": 0.9, "seed": 7, "stop": ["ZZZ"], "n": 1, "presence_penalty": 0.1, "frequency_penalty": 0.1,
+        "logit_bias": {"50256": -1}, "logprobs": false, "metadata": {"a": "b"}, "store": false, "service_tier": "auto",
+        "chat_id": "abc", "reasoning": {"effort": "low"}, "verbosity": "low", "x_future": {"a": [1]}, "max_tokens": 9,
+        "prompt_cache_key": "k", "response_format": {"type": "json_object"},
+    })));
+    let mut names: Vec<&str> = turn.sampling.keys().map(String::as_str).collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "frequency_penalty",
+            "logit_bias",
+            "logprobs",
+            "max_tokens",
+            "presence_penalty",
+            "prompt_cache_key",
+            "reasoning_effort",
+            "response_format",
+            "seed",
+            "service_tier",
+            "stop",
+            "temperature",
+            "top_p",
+            "verbosity",
+        ]
+    );
+    assert_eq!(turn.sampling["temperature"], json!(0.2));
+    assert_eq!(turn.sampling["reasoning_effort"], "low");
+}
+
+#[test]
+fn odd_users_are_nobody_and_usage_is_asked_for_strictly() {
+    for (user, expected) in [
+        (json!("u1"), Some("u1")),
+        (json!({"id": 1}), None),
+        (json!(""), None),
+        (json!(null), None),
+    ] {
+        assert_eq!(turn(&with(json!({ "user": user }))).user.as_deref(), expected);
+    }
+    for (options, expected) in [
+        (json!({"include_usage": true}), true),
+        (json!({"include_usage": "true"}), false),
+        (json!(null), false),
+        (json!("x"), false),
+    ] {
+        assert_eq!(
+            turn(&with(json!({ "stream_options": options }))).include_usage,
+            expected
+        );
+    }
+}
+
+#[test]
+fn a_body_that_is_no_object_is_refused() {
+    for body in ["[]", "5", "{", "{\"a\":}", "\u{1}"] {
+        assert_eq!(
+            parse_turn(body.as_bytes()).unwrap_err().kind,
+            FaultKind::InvalidRequest,
+            "{body}"
+        );
+    }
+}
+
+#[test]
+fn faults_become_error_objects_with_code_and_param() {
+    let body = error_body(&Fault::new(FaultKind::Upstream, "provider failed"));
+    assert_eq!(
+        serde_json::to_value(&body).unwrap(),
+        json!({"error": {"message": "provider failed", "type": "api_error", "code": "upstream_error", "param": null}})
+    );
+    let body = error_body(&Fault::invalid("bad").with_param("n").with_code("bad_n"));
+    assert_eq!(body.error.code.as_deref(), Some("bad_n"));
+    assert_eq!(body.error.param.as_deref(), Some("n"));
+}
+
+proptest! {
+    #[test]
+    fn no_body_makes_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _turn = parse_turn(&body);
+    }
+
+    #[test]
+    fn tool_calls_and_results_always_come_in_pairs(
+        messages in proptest::collection::vec(
+            prop_oneof![
+                Just(json!({"role": "user", "content": "u"})),
+                Just(json!({"role": "assistant", "content": "a"})),
+                Just(json!({"role": "assistant", "tool_calls": [{"id": "x", "function": {"name": "f"}}, {"id": "y", "function": {"name": "f"}}]})),
+                Just(json!({"role": "tool", "tool_call_id": "x", "content": "r"})),
+                Just(json!({"role": "tool", "tool_call_id": "y", "content": "r"})),
+                Just(json!({"role": "tool", "content": "r"})),
+            ],
+            1..12,
+        ),
+    ) {
+        if let Ok(turn) = parse_turn(json!({ "messages": messages }).to_string().as_bytes()) {
+            let mut open: Vec<String> = Vec::new();
+            for message in turn.history.iter().chain(&turn.tool_results) {
+                match message {
+                    Message::Tool { call_id, .. } => {
+                        let at = open.iter().position(|id| id == call_id);
+                        prop_assert!(at.is_some(), "a result without a call");
+                        open.remove(at.unwrap());
+                    }
+                    Message::Assistant { tool_calls, .. } => {
+                        prop_assert!(open.is_empty(), "a call without a result");
+                        open = tool_calls.iter().map(|call| call.id.clone()).collect();
+                    }
+                    Message::User { .. } => prop_assert!(open.is_empty(), "a call without a result"),
+                }
+            }
+            prop_assert!(open.is_empty(), "a call without a result");
+            prop_assert_eq!(turn.input.is_empty(), !turn.tool_results.is_empty());
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! `tools` and `tool_choice`, with the error texts that clients know.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::fields::{param_fault, wrong_type};
+use crate::domain::Fault;
+use crate::domain::model::{ToolChoice, ToolSpec};
+
+#[derive(Deserialize)]
+struct Tool<'a> {
+    #[serde(borrow, default)]
+    r#type: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    function: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Function<'a> {
+    #[serde(borrow, default)]
+    name: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    description: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    parameters: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    strict: Option<&'a RawValue>,
+}
+
+pub(super) fn read_tools(
+    tools: Option<&RawValue>,
+    choice: Option<&RawValue>,
+) -> Result<(Arc<[ToolSpec]>, ToolChoice), Fault> {
+    let mut specs: Vec<ToolSpec> = Vec::new();
+    if let Some(raw) = tools {
+        let list: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| wrong_type("tools", "array", raw))?;
+        for raw in list {
+            let spec = read_tool(raw)?;
+            if specs.iter().any(|known| known.name == spec.name) {
+                return Err(param_fault("tools", "invalid tool configuration"));
+            }
+            specs.push(spec);
+        }
+    }
+    let choice = match choice {
+        None => ToolChoice::Auto,
+        Some(raw) => read_choice(raw, &specs)?,
+    };
+    Ok((specs.into(), choice))
+}
+
+fn read_tool(raw: &RawValue) -> Result<ToolSpec, Fault> {
+    let invalid = |what: &str| param_fault("tools", format!("Invalid tools/tool_choice: {what}"));
+    let tool: Tool<'_> = as_object(raw).ok_or_else(|| invalid("each tool must be an object"))?;
+    if text(tool.r#type).as_deref() != Some("function") {
+        return Err(invalid("only function tools are supported"));
+    }
+    let function: Function<'_> = tool
+        .function
+        .and_then(as_object)
+        .ok_or_else(|| invalid("tool.function is required"))?;
+    let name = text(function.name)
+        .filter(|name| !name.trim().is_empty())
+        .ok_or_else(|| invalid("tool.function.name is required"))?;
+    Ok(ToolSpec {
+        name,
+        // Odd types of the optional fields have always been accepted; they are left out rather than sent on.
+        description: text(function.description),
+        parameters: function
+            .parameters
+            .filter(|raw| is_object(raw))
+            .map(|raw| raw.to_owned()),
+        strict: function.strict.and_then(|raw| serde_json::from_str(raw.get()).ok()),
+    })
+}
+
+fn read_choice(raw: &RawValue, tools: &[ToolSpec]) -> Result<ToolChoice, Fault> {
+    let invalid = |what: &str| param_fault("tool_choice", format!("Invalid tools/tool_choice: {what}"));
+    let choice: Value = serde_json::from_str(raw.get()).unwrap_or_default();
+    let choice = match choice {
+        Value::String(word) => {
+            return match word.as_str() {
+                "auto" => Ok(ToolChoice::Auto),
+                "none" => Ok(ToolChoice::None),
+                "required" if tools.is_empty() => Err(invalid("tool_choice=required but no tools were provided")),
+                "required" => Ok(ToolChoice::Required),
+                _ => Err(invalid("tool_choice must be a string or object")),
+            };
+        }
+        Value::Object(choice) => choice,
+        _ => return Err(invalid("tool_choice must be a string or object")),
+    };
+    match choice.get("type").and_then(Value::as_str) {
+        Some("function") => {}
+        Some(other) => return Err(invalid(&format!("tool_choice {other} is not supported"))),
+        None => return Err(invalid("tool_choice.type is required")),
+    }
+    let name = choice
+        .get("function")
+        .and_then(|function| function.get("name"))
+        .or_else(|| choice.get("name"))
+        .and_then(Value::as_str)
+        .filter(|name| !name.is_empty())
+        .ok_or_else(|| invalid("tool_choice.function.name is required"))?;
+    if !tools.iter().any(|tool| tool.name == name) {
+        return Err(invalid(&format!("tool_choice requested unknown tool: {name}")));
+    }
+    Ok(ToolChoice::Named(name.to_owned()))
+}
+
+fn text(raw: Option<&RawValue>) -> Option<String> {
+    serde_json::from_str(raw?.get()).ok()
+}
+
+fn is_object(raw: &RawValue) -> bool {
+    raw.get().trim_start().starts_with('{')
+}
+
+fn as_object<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {
+    if !is_object(raw) {
+        return None;
+    }
+    serde_json::from_str(raw.get()).ok()
+}

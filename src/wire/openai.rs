@@ -1,0 +1,11 @@
+//! Bodies of the OpenAI-compatible HTTP surface. Requests are read leniently, responses are written exactly.
+
+pub mod chat;
+pub mod chunk;
+pub mod completion;
+pub mod error;
+pub mod models;
+
+pub use chunk::ChunkWriter;
+pub use completion::{Completion, Usage};
+pub use error::ErrorBody;
