@@ -4,12 +4,15 @@
 
 #![forbid(unsafe_code)]
 
+pub mod app;
 pub mod auth;
 pub mod base;
 pub mod bus;
 pub mod config;
 pub mod domain;
+pub mod grpc;
 pub mod health;
+pub mod http;
 pub mod lifecycle;
 pub mod live;
 pub mod models;
