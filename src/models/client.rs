@@ -10,7 +10,7 @@ mod respond;
 mod tools;
 mod turn;
 
-pub use respond::{error_body, wire_usage};
+pub use respond::{call_fault, error_body, wire_usage};
 pub use turn::{ChatTurn, parse_turn, to_turn};
 
 #[cfg(test)]

@@ -64,18 +64,32 @@ impl HttpClients {
         Self::default()
     }
 
-    /// The client for requests to `url`.
+    /// The client for requests to `url`. The first use for HTTPS reads the system's certificates from disk.
     pub fn client(&self, url: &Url) -> Result<&Client, SendError> {
-        let (slot, kind) = if url.scheme() == "https" {
-            (&self.0.tls, ClientKind::Tls)
-        } else if is_private(url) {
-            (&self.0.local, ClientKind::Local)
-        } else {
-            (&self.0.plain, ClientKind::Plain)
-        };
-        slot.get_or_init(|| build(kind).map_err(|error| root_cause(&error)))
+        let kind = ClientKind::of(url);
+        self.slot(kind)
+            .get_or_init(|| build(kind).map_err(|error| root_cause(&error)))
             .as_ref()
             .map_err(|reason| SendError::Setup(reason.clone()))
+    }
+
+    fn slot(&self, kind: ClientKind) -> &OnceLock<Result<Client, String>> {
+        match kind {
+            ClientKind::Local => &self.0.local,
+            ClientKind::Plain => &self.0.plain,
+            ClientKind::Tls => &self.0.tls,
+        }
+    }
+
+    /// Builds the client for `url` away from the async workers, if it is the first time.
+    async fn prepare(&self, url: &Url) {
+        if self.slot(ClientKind::of(url)).get().is_some() {
+            return;
+        }
+        let (clients, url) = (self.clone(), url.clone());
+        let building = tokio::task::spawn_blocking(move || clients.client(&url).is_ok());
+        // Whatever goes wrong shows again, with its reason, when the client is used.
+        building.await.ok();
     }
 
     /// Sends `request` and waits for the response head.
@@ -84,6 +98,7 @@ impl HttpClients {
     /// Then not a single byte was received, and the request is sent once more on a new connection. A request that
     /// failed on a connection of its own is never repeated here.
     pub async fn send(&self, request: Request) -> Result<Response, SendError> {
+        self.prepare(request.url()).await;
         let client = self.client(request.url())?;
         let spare = request.try_clone();
         match attempt(client, request).await {
@@ -110,7 +125,7 @@ async fn attempt(client: &Client, request: Request) -> Result<Response, (reqwest
         .await
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ClientKind {
     /// Plain HTTP on this machine or its private network: never through a proxy.
     Local,
@@ -118,6 +133,18 @@ enum ClientKind {
     Plain,
     /// HTTPS.
     Tls,
+}
+
+impl ClientKind {
+    fn of(url: &Url) -> Self {
+        if url.scheme() == "https" {
+            Self::Tls
+        } else if is_private(url) {
+            Self::Local
+        } else {
+            Self::Plain
+        }
+    }
 }
 
 fn build(kind: ClientKind) -> reqwest::Result<Client> {
@@ -329,6 +356,17 @@ mod tests {
         let error = get(&HttpClients::new(), port).await.unwrap_err();
         assert!(matches!(&error, SendError::Connect(_)), "{error:?}");
         assert!(!error.to_string().contains("http://"), "{error}");
+    }
+
+    #[test]
+    fn addresses_choose_their_client() {
+        for (url, expected) in [
+            ("https://127.0.0.1/v1", ClientKind::Tls),
+            ("http://127.0.0.1/v1", ClientKind::Local),
+            ("http://models.example.com/v1", ClientKind::Plain),
+        ] {
+            assert_eq!(ClientKind::of(&Url::parse(url).unwrap()), expected, "{url}");
+        }
     }
 
     #[test]

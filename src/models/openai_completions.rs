@@ -1,11 +1,12 @@
 //! Dialect `openai-completions`: `POST <base>/chat/completions`, spoken by OpenAI and by most servers of open models.
 //!
-//! `request` builds bodies and `chunk` reads answers, both pure; `answer` pulls a body through them; this file does the
+//! `request` builds bodies, `chunk` (with the shapes in `shape`) reads answers, both pure; `answer` pulls a body through them; this file does the
 //! IO: headers, deadlines, classification of refusals. A provider that refuses `stream_options` is remembered.
 
 pub mod answer;
 pub mod chunk;
 pub mod request;
+mod shape;
 
 use std::fmt;
 use std::pin::Pin;

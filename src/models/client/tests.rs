@@ -1,8 +1,10 @@
+use std::time::Duration;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::model::ToolChoice;
+use crate::domain::model::{CallErrorClass, ToolChoice};
 use crate::domain::{Fault, FaultKind, Message, Part};
 
 const PNG: &str = "data:image/png;base64,QUJD";
@@ -439,6 +441,19 @@ fn faults_become_error_objects_with_code_and_param() {
     let body = error_body(&Fault::invalid("bad").with_param("n").with_code("bad_n"));
     assert_eq!(body.error.code.as_deref(), Some("bad_n"));
     assert_eq!(body.error.param.as_deref(), Some("n"));
+}
+
+#[test]
+fn provider_failures_keep_only_the_status_a_client_can_act_on() {
+    let kind = |class| call_fault(class, "m", None).kind;
+    assert_eq!(kind(CallErrorClass::Auth), FaultKind::Upstream);
+    assert_eq!(kind(CallErrorClass::BadRequest), FaultKind::InvalidRequest);
+    assert_eq!(kind(CallErrorClass::Timeout), FaultKind::UpstreamTimeout);
+    let limited = call_fault(CallErrorClass::RateLimit, "m", None);
+    assert_eq!(limited.kind, FaultKind::RateLimited);
+    assert!(limited.retry_after.unwrap().as_secs() >= 1);
+    let limited = call_fault(CallErrorClass::RateLimit, "m", Some(Duration::from_secs(30)));
+    assert_eq!(limited.retry_after, Some(Duration::from_secs(30)));
 }
 
 proptest! {

@@ -175,7 +175,7 @@ async fn refusals_have_class_status_words_and_no_key() {
         let double = Double::start(&[&refusal(status, headers, body)], false).await;
         let error = fails(&double.provider(None), &call(true)).await;
         assert_eq!(error.class, class);
-        assert_eq!(error.status.unwrap().to_string(), status[..3]);
+        assert!(status.starts_with(&error.status.unwrap().to_string()));
         assert_eq!(error.retry_after, after.map(Duration::from_secs));
         assert!(
             error.message.ends_with(": no luck with [redacted]"),
@@ -327,6 +327,11 @@ async fn a_finished_stream_gives_its_connection_back() {
             if matches!(event.unwrap(), ModelEvent::Finish { .. }) {
                 break;
             }
+        }
+        drop(events);
+        // The pool takes the connection back in a task of its own.
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
         }
     }
 }
