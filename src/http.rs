@@ -9,6 +9,8 @@ mod access;
 mod body;
 mod chat;
 mod fault;
+#[cfg(test)]
+pub mod fixtures;
 mod management;
 mod models;
 mod page;

@@ -112,7 +112,9 @@ impl Server {
     /// Accepts on `listeners` from now on. When `lifecycle.stop` is cancelled, connections still open are cut.
     pub fn start<H: Handler>(listeners: Listeners, handler: H, settings: ServeSettings, lifecycle: &Lifecycle) -> Self {
         let shared = Arc::new(Shared {
-            slots: Arc::new(Semaphore::new(settings.limits.max_connections.min(Semaphore::MAX_PERMITS))),
+            slots: Arc::new(Semaphore::new(
+                settings.limits.max_connections.min(Semaphore::MAX_PERMITS),
+            )),
             settings: ArcSwap::from_pointee(settings),
             graceful: CancellationToken::new(),
             force: lifecycle.stop.child_token(),
@@ -131,7 +133,11 @@ impl Server {
                 Open { addr, stop, task }
             })
         };
-        let open = listeners.0.into_iter().map(|(addr, listener)| spawn(addr, listener)).collect();
+        let open = listeners
+            .0
+            .into_iter()
+            .map(|(addr, listener)| spawn(addr, listener))
+            .collect();
         Self {
             shared,
             open: Arc::new(Mutex::new(open)),
@@ -146,7 +152,13 @@ impl Server {
 
     /// Connections that are open, upgraded ones included once they were accepted here.
     pub fn connections(&self) -> usize {
-        let limit = self.shared.settings.load().limits.max_connections.min(Semaphore::MAX_PERMITS);
+        let limit = self
+            .shared
+            .settings
+            .load()
+            .limits
+            .max_connections
+            .min(Semaphore::MAX_PERMITS);
         limit.saturating_sub(self.shared.slots.available_permits())
     }
 
@@ -203,7 +215,10 @@ impl Server {
         self.close(&all).await;
         self.shared.graceful.cancel();
         self.shared.connections.close();
-        if tokio::time::timeout(grace, self.shared.connections.wait()).await.is_err() {
+        if tokio::time::timeout(grace, self.shared.connections.wait())
+            .await
+            .is_err()
+        {
             tracing::warn!(target: "gateway", connections = self.shared.connections.len(), "cutting connections");
         }
         self.shared.force.cancel();
@@ -211,7 +226,10 @@ impl Server {
     }
 
     fn adopt(&self, listeners: Listeners) {
-        let fresh = listeners.0.into_iter().map(|(addr, listener)| (self.spawn)(addr, listener));
+        let fresh = listeners
+            .0
+            .into_iter()
+            .map(|(addr, listener)| (self.spawn)(addr, listener));
         self.opened().extend(fresh);
     }
 

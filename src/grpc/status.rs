@@ -9,7 +9,10 @@ use crate::domain::Scope;
 pub(super) fn refused(failure: &AuthFailure) -> Status {
     tracing::debug!(target: "auth", reason = failure.reason, "gRPC request refused");
     if failure.retry_after.is_some() {
-        Status::new(Code::ResourceExhausted, "too many failed authentication attempts; retry later")
+        Status::new(
+            Code::ResourceExhausted,
+            "too many failed authentication attempts; retry later",
+        )
     } else {
         Status::unauthenticated("unauthorized")
     }

@@ -9,8 +9,8 @@ use crate::base::AgentId;
 use crate::config::types::Config;
 use crate::config::{AgentProfile, AuthMode, ModelSelection, ResolvedAuth, Snapshot};
 
-/// A snapshot whose source and runtime are `source`.
-pub fn snapshot_from(source: Value) -> Arc<Snapshot> {
+/// A snapshot whose source and runtime are `source`, with this authentication mode.
+pub fn snapshot_from(source: Value, mode: AuthMode) -> Arc<Snapshot> {
     Arc::new(Snapshot {
         generation: 1,
         hash: "0".repeat(64),
@@ -24,7 +24,7 @@ pub fn snapshot_from(source: Value) -> Arc<Snapshot> {
         config: Config::default(),
         warnings: Vec::new(),
         state_dir: PathBuf::new(),
-        auth: auth(AuthMode::Token),
+        auth: auth(mode),
         providers: Vec::new(),
         agents: vec![agent("main", true), agent("beta", false)],
     })

@@ -149,7 +149,17 @@ mod tests {
         let bad: Arc<dyn HandshakeProbe> = Arc::new(Fixed(Err("refused".to_owned())));
         assert_eq!(handshake(&bad, runtime.handle()), Err("refused".to_owned()));
         runtime.shutdown_background();
-        assert!(handshake(&good, &tokio::runtime::Builder::new_current_thread().build().unwrap().handle().clone()).is_err());
+        assert!(
+            handshake(
+                &good,
+                &tokio::runtime::Builder::new_current_thread()
+                    .build()
+                    .unwrap()
+                    .handle()
+                    .clone()
+            )
+            .is_err()
+        );
     }
 
     #[test]

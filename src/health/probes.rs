@@ -151,9 +151,8 @@ impl Probes {
             .pointer("/gateway/readiness/requiredChannels")
             .and_then(Value::as_array);
         let accounts = self.0.sources.channels.status();
-        let is_required = |channel: &str| {
-            required.is_none_or(|required| required.iter().any(|id| id.as_str() == Some(channel)))
-        };
+        let is_required =
+            |channel: &str| required.is_none_or(|required| required.iter().any(|id| id.as_str() == Some(channel)));
         for account in &accounts {
             if !account.is_healthy() && is_required(&account.channel) && !failing.contains(&account.channel) {
                 failing.push(account.channel.clone());

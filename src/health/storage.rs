@@ -53,7 +53,10 @@ impl StorageWatch {
         Self {
             probe,
             asked: Arc::new(Notify::new()),
-            last: watch::Sender::new(Checked { at: None, failure: None }),
+            last: watch::Sender::new(Checked {
+                at: None,
+                failure: None,
+            }),
         }
     }
 

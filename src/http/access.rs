@@ -57,15 +57,21 @@ pub(super) fn authorize(
 fn is_foreign_page(auth: &ResolvedAuth, headers: &HeaderMap) -> bool {
     let allowed = |origin: &str| {
         let origin = origin.to_ascii_lowercase();
-        auth.allowed_origins.iter().any(|allowed| allowed == "*" || *allowed == origin)
+        auth.allowed_origins
+            .iter()
+            .any(|allowed| allowed == "*" || *allowed == origin)
     };
-    let origin = headers.get(header::ORIGIN).map(|origin| origin.to_str().unwrap_or("null"));
+    let origin = headers
+        .get(header::ORIGIN)
+        .map(|origin| origin.to_str().unwrap_or("null"));
     match origin {
         Some(origin) if allowed(origin) => false,
         Some(origin) => {
             let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
             let of_origin = origin.split_once("://").map(|(_, host)| host);
-            !host.zip(of_origin).is_some_and(|(host, of_origin)| host.eq_ignore_ascii_case(of_origin))
+            !host
+                .zip(of_origin)
+                .is_some_and(|(host, of_origin)| host.eq_ignore_ascii_case(of_origin))
         }
         None => headers
             .get(&FETCH_SITE)
@@ -93,9 +99,18 @@ mod tests {
     #[test]
     fn pages_of_other_sites_are_recognised_and_programs_are_not_pages() {
         assert!(!foreign(&[]));
-        assert!(!foreign(&[(header::ORIGIN, "http://127.0.0.1:1"), (header::HOST, "127.0.0.1:1")]));
-        assert!(!foreign(&[(header::ORIGIN, "https://Chat.example"), (header::HOST, "h")]));
-        assert!(foreign(&[(header::ORIGIN, "https://evil.example"), (header::HOST, "127.0.0.1:1")]));
+        assert!(!foreign(&[
+            (header::ORIGIN, "http://127.0.0.1:1"),
+            (header::HOST, "127.0.0.1:1")
+        ]));
+        assert!(!foreign(&[
+            (header::ORIGIN, "https://Chat.example"),
+            (header::HOST, "h")
+        ]));
+        assert!(foreign(&[
+            (header::ORIGIN, "https://evil.example"),
+            (header::HOST, "127.0.0.1:1")
+        ]));
         assert!(foreign(&[(header::ORIGIN, "null"), (header::HOST, "127.0.0.1:1")]));
         assert!(foreign(&[(FETCH_SITE, "cross-site")]));
         assert!(!foreign(&[(FETCH_SITE, "none")]));

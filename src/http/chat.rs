@@ -84,15 +84,22 @@ impl From<Fault> for Refusal {
 }
 
 impl Refusal {
+    fn lost() -> Self {
+        Self {
+            fault: outcome::vanished(),
+            ran: true,
+        }
+    }
+
     fn into_response(self) -> Response<Body> {
         let response = if self.fault.kind == FaultKind::Forbidden {
             fault::forbidden(&self.fault.message)
         } else {
             fault::shape_a(&self.fault)
         };
-        // What a provider refused for the moment may be tried again; anything else ran already, tools included.
-        let is_passing = matches!(self.fault.kind, FaultKind::RateLimited | FaultKind::Unavailable);
-        if self.ran && !is_passing {
+        // What was refused for the moment says when to come back; anything else ran already, tools included, or will
+        // fail the same way again.
+        if self.ran && self.fault.retry_after.is_none() {
             fault::no_retry(response)
         } else {
             response
@@ -193,7 +200,7 @@ async fn whole(mut handle: RunHandle, label: &Label) -> Result<Response<Body>, R
                 return Ok(reply::json(StatusCode::OK, &completion));
             }
             Some(_) => {}
-            None => return Err(outcome::vanished().into()),
+            None => return Err(Refusal::lost()),
         }
     }
 }
@@ -218,7 +225,7 @@ async fn streamed(
                 break Some(RunEvent::Finished(outcome));
             }
             Ok(Some(event)) => break Some(event),
-            Ok(None) => return Err(outcome::vanished().into()),
+            Ok(None) => return Err(Refusal::lost()),
             Err(_) => break None,
         }
     };

@@ -38,8 +38,9 @@ pub(super) const fn status(kind: FaultKind) -> StatusCode {
 /// Shape A.
 pub(super) fn shape_a(fault: &Fault) -> Response<Body> {
     let mut response = reply::json(status(fault.kind), &error_body(fault));
-    if matches!(fault.kind, FaultKind::RateLimited | FaultKind::Unavailable) {
-        put_retry_after(&mut response, fault.retry_after.unwrap_or(RETRY_SOON));
+    let passing = matches!(fault.kind, FaultKind::RateLimited | FaultKind::Unavailable).then_some(RETRY_SOON);
+    if let Some(after) = fault.retry_after.or(passing) {
+        put_retry_after(&mut response, after);
     }
     response
 }

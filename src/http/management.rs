@@ -38,7 +38,11 @@ impl Management {
             "/startupz" => probes::startup(&self.probes, Detail::Full),
             _ => reply::not_found(),
         };
-        if is_head { reply::without_body(response) } else { response }
+        if is_head {
+            reply::without_body(response)
+        } else {
+            response
+        }
     }
 }
 

@@ -68,19 +68,20 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::config::AuthMode;
     use crate::health::fixtures::snapshot_from;
 
     #[test]
     fn aliases_come_first_and_agents_once() {
         assert_eq!(
-            ids(&snapshot_from(json!({}))),
+            ids(&snapshot_from(json!({}), AuthMode::Token)),
             ["openclaw", "openclaw/default", "openclaw/main", "openclaw/beta"]
         );
     }
 
     #[test]
     fn ids_are_found_encoded_or_not() {
-        let snapshot = snapshot_from(json!({}));
+        let snapshot = snapshot_from(json!({}), AuthMode::Token);
         for (path, status) in [
             ("openclaw", 200),
             ("openclaw%2Fbeta", 200),

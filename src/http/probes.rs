@@ -36,7 +36,11 @@ pub(super) async fn readiness(probes: &Probes, detail: Detail) -> Response<Body>
         }
         Detail::Brief => {
             let ready = probes.failing().await.is_empty();
-            let body = if ready { r#"{"ready":true}"# } else { r#"{"ready":false}"# };
+            let body = if ready {
+                r#"{"ready":true}"#
+            } else {
+                r#"{"ready":false}"#
+            };
             no_store(reply::json_bytes(code(ready), body))
         }
     }

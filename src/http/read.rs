@@ -100,7 +100,10 @@ mod tests {
     #[tokio::test]
     async fn pieces_are_joined_up_to_the_limit() {
         let headers = HeaderMap::new();
-        assert_eq!(whole(&headers, pieces(&["abc", "def", "ghij"]), LIMITS).await.unwrap(), "abcdefghij");
+        assert_eq!(
+            whole(&headers, pieces(&["abc", "def", "ghij"]), LIMITS).await.unwrap(),
+            "abcdefghij"
+        );
         assert_eq!(
             whole(&headers, pieces(&["abc", "def", "ghijk"]), LIMITS).await,
             Err(ReadError::TooLarge)
@@ -111,7 +114,10 @@ mod tests {
     async fn an_announced_length_is_judged_first() {
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("11"));
-        assert_eq!(whole(&headers, Full::new(Bytes::new()), LIMITS).await, Err(ReadError::TooLarge));
+        assert_eq!(
+            whole(&headers, Full::new(Bytes::new()), LIMITS).await,
+            Err(ReadError::TooLarge)
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -174,7 +174,11 @@ impl Exchange<'_> {
             },
             Route::UnknownApi | Route::Unknown => unknown(route, &parts.method, path),
         };
-        if is_head { reply::without_body(response) } else { response }
+        if is_head {
+            reply::without_body(response)
+        } else {
+            response
+        }
     }
 
     /// The caller, if it may do what needs `scope`.
@@ -213,7 +217,9 @@ impl Exchange<'_> {
         let mut routes = self.surface.ports.grpc.clone();
         match routes.call(request).await {
             Ok(response) => response.map(|body| {
-                Body::stream(http_body_util::BodyExt::map_err(body, |status| -> BodyError { Box::new(status) }))
+                Body::stream(http_body_util::BodyExt::map_err(body, |status| -> BodyError {
+                    Box::new(status)
+                }))
             }),
             Err(never) => match never {},
         }

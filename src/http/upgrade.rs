@@ -108,7 +108,10 @@ fn handshake_key<B>(request: &Request<B>) -> Result<&str, Box<Response<Body>>> {
     {
         return Err(bad("Connection header must include Upgrade"));
     }
-    if headers.get(header::SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
+    if headers
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .is_none_or(|version| version != "13")
+    {
         let mut response = reply::text(StatusCode::UPGRADE_REQUIRED, "Sec-WebSocket-Version must be 13");
         response
             .headers_mut()

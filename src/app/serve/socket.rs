@@ -153,7 +153,10 @@ impl AsyncWrite for Socket {
             if got == 0 || linger.left == 0 {
                 return Poll::Ready(Ok(()));
             }
-            linger.until.as_mut().reset((Instant::now() + LINGER_SILENCE).min(linger.end));
+            linger
+                .until
+                .as_mut()
+                .reset((Instant::now() + LINGER_SILENCE).min(linger.end));
         }
     }
 }

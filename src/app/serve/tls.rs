@@ -77,7 +77,9 @@ pub struct Tls {
 
 impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Tls").field("files", &self.files).finish_non_exhaustive()
+        f.debug_struct("Tls")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
     }
 }
 
@@ -151,7 +153,9 @@ impl Tls {
     /// Reloads whenever the files change, until `stop`.
     pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
         let look = |tls: Arc<Self>| async move {
-            tokio::task::spawn_blocking(move || tls.stamp()).await.unwrap_or([None, None])
+            tokio::task::spawn_blocking(move || tls.stamp())
+                .await
+                .unwrap_or([None, None])
         };
         let mut known = look(Arc::clone(&self)).await;
         loop {

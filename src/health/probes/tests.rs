@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use serde_json::json;
 
 use super::*;
-use crate::config::Snapshot;
-use crate::health::fixtures::snapshot_from;
+use crate::config::{AuthMode, Snapshot};
 use crate::domain::channel::ChannelAccountStatus;
 use crate::domain::run::PortFuture;
+use crate::health::fixtures::snapshot_from;
 
 /// Storage and channels that do as they are told.
 #[derive(Default)]
@@ -59,7 +59,7 @@ fn telegram(connected: bool) -> ChannelAccountStatus {
 #[tokio::test(start_paused = true)]
 async fn draining_and_storage_are_named() {
     let world = Arc::new(World::default());
-    let (probes, lifecycle) = probes(&world, snapshot_from(json!({})));
+    let (probes, lifecycle) = probes(&world, snapshot_from(json!({}), AuthMode::Token));
     let stop = CancellationToken::new();
     tokio::spawn(probes.clone().run(stop.clone()));
     assert_eq!(probes.failing().await, Vec::<String>::new());
@@ -75,9 +75,14 @@ async fn draining_and_storage_are_named() {
 async fn enabled_channels_count_unless_config_names_the_required_ones() {
     let world = Arc::new(World::default());
     *world.channels.lock().unwrap() = vec![telegram(false)];
-    let (every, _) = probes(&world, snapshot_from(json!({})));
+    let (every, _) = probes(&world, snapshot_from(json!({}), AuthMode::Token));
     assert_eq!(every.failing().await, ["telegram"]);
-    let only = |ids: serde_json::Value| snapshot_from(json!({"gateway": {"readiness": {"requiredChannels": ids}}}));
+    let only = |ids: serde_json::Value| {
+        snapshot_from(
+            json!({"gateway": {"readiness": {"requiredChannels": ids}}}),
+            AuthMode::Token,
+        )
+    };
     let (none, _) = probes(&world, only(json!([])));
     assert_eq!(none.failing().await, Vec::<String>::new());
     let (absent, _) = probes(&world, only(json!(["slack"])));
@@ -94,7 +99,7 @@ async fn startup_hides_everything_else() {
     *world.channels.lock().unwrap() = vec![telegram(false)];
     let probes = Probes::new(ProbeSources {
         lifecycle: lifecycle.clone(),
-        snapshots: SnapshotHandle::new(snapshot_from(json!({}))),
+        snapshots: SnapshotHandle::new(snapshot_from(json!({}), AuthMode::Token)),
         channels: Arc::<World>::clone(&world),
         storage: Arc::new(Arc::clone(&world)),
         lag: LagSampler::new(),

@@ -39,7 +39,9 @@ impl Target {
             let value = headers.get(name)?.to_str().ok()?.trim();
             (!value.is_empty()).then_some(value)
         };
-        let session_key = text("x-openclaw-session-key").map(|key| checked(key, "x-openclaw-session-key")).transpose()?;
+        let session_key = text("x-openclaw-session-key")
+            .map(|key| checked(key, "x-openclaw-session-key"))
+            .transpose()?;
         let model_name = turn.model.to_ascii_lowercase();
         let header_name = text("x-openclaw-agent-id")
             .or_else(|| text("x-openclaw-agent"))
@@ -48,9 +50,7 @@ impl Target {
         let by_model = named(&model_name).ok_or_else(|| foreign_model(&turn.model))?;
         let named = header_name.as_deref().map_or(by_model, Named::Agent);
         let profile = match named {
-            Named::Agent(id) => snapshot
-                .agent(id)
-                .ok_or_else(|| unknown(&format!("openclaw/{id}")))?,
+            Named::Agent(id) => snapshot.agent(id).ok_or_else(|| unknown(&format!("openclaw/{id}")))?,
             Named::Default => by_key(snapshot, session_key.as_deref()).unwrap_or_else(|| default_profile(snapshot))?,
         };
         let conversation = conversation(&profile.id, session_key.as_deref(), headers, turn)?;
@@ -178,5 +178,9 @@ fn backend_model(live: &Live, profile: &AgentProfile, principal: &Principal, nam
             .chain(&profile.model.primary)
             .chain(&profile.model.fallbacks)
             .any(|allowed| *allowed == shown);
-    if is_allowed { Ok(model) } else { Err(not_allowed(&shown)) }
+    if is_allowed {
+        Ok(model)
+    } else {
+        Err(not_allowed(&shown))
+    }
 }
