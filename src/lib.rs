@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod agent;
+pub mod app;
 pub mod auth;
 pub mod base;
 pub mod bus;
@@ -12,7 +13,9 @@ pub mod channels;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod grpc;
 pub mod health;
+pub mod http;
 pub mod lifecycle;
 pub mod live;
 pub mod models;

@@ -1,0 +1,186 @@
+//! Which agent answers, in which conversation, with which model.
+
+use http::HeaderMap;
+use uuid::Uuid;
+
+use crate::base::{AgentId, SessionKey};
+use crate::config::{AgentProfile, Snapshot};
+use crate::domain::model::ModelRef;
+use crate::domain::run::Conversation;
+use crate::domain::{Fault, FaultKind, Principal, Scope};
+use crate::http::models::unknown;
+use crate::live::Live;
+use crate::models::client::ChatTurn;
+
+/// Longest text that may name a conversation, bytes.
+const MAX_NAME: usize = 512;
+
+/// Where a turn goes.
+#[derive(Debug)]
+pub(super) struct Target {
+    pub agent: AgentId,
+    pub conversation: Conversation,
+    pub model: Option<ModelRef>,
+}
+
+/// The agent that a request names.
+enum Named<'a> {
+    /// None in particular.
+    Default,
+    /// This one.
+    Agent(&'a str),
+}
+
+impl Target {
+    /// Reads `model`, `user` and the headers.
+    pub(super) fn of(live: &Live, headers: &HeaderMap, principal: &Principal, turn: &ChatTurn) -> Result<Self, Fault> {
+        let snapshot = &*live.snapshot;
+        let text = |name: &str| {
+            let value = headers.get(name)?.to_str().ok()?.trim();
+            (!value.is_empty()).then_some(value)
+        };
+        let session_key = text("x-openclaw-session-key")
+            .map(|key| checked(key, "x-openclaw-session-key"))
+            .transpose()?;
+        let model_name = turn.model.to_ascii_lowercase();
+        let header_name = text("x-openclaw-agent-id")
+            .or_else(|| text("x-openclaw-agent"))
+            .map(str::to_ascii_lowercase);
+        // `model` must name an agent even if the header overrides which.
+        let by_model = named(&model_name).ok_or_else(|| foreign_model(&turn.model))?;
+        let named = header_name.as_deref().map_or(by_model, Named::Agent);
+        let profile = match named {
+            Named::Agent(id) => snapshot.agent(id).ok_or_else(|| unknown(&format!("openclaw/{id}")))?,
+            Named::Default => by_key(snapshot, session_key.as_deref()).unwrap_or_else(|| default_profile(snapshot))?,
+        };
+        let conversation = conversation(&profile.id, session_key.as_deref(), headers, turn)?;
+        if conversation.key().agent().is_some_and(|owner| owner != profile.id) {
+            let text = format!("The session key belongs to another agent than '{}'.", profile.id);
+            return Err(Fault::invalid(text).with_param("x-openclaw-session-key"));
+        }
+        let model = text("x-openclaw-model")
+            .map(|name| backend_model(live, profile, principal, name))
+            .transpose()?;
+        Ok(Self {
+            agent: profile.id.clone(),
+            conversation,
+            model,
+        })
+    }
+}
+
+/// The agent named by `model`: `openclaw`, `openclaw/<id>`, `openclaw:<id>`, `agent:<id>`.
+fn named(model: &str) -> Option<Named<'_>> {
+    if matches!(model, "openclaw" | "openclaw/default" | "openclaw:default") {
+        return Some(Named::Default);
+    }
+    ["openclaw/", "openclaw:", "agent:"]
+        .into_iter()
+        .find_map(|prefix| model.strip_prefix(prefix))
+        .filter(|id| is_agent_id(id))
+        .map(Named::Agent)
+}
+
+fn is_agent_id(id: &str) -> bool {
+    const MAX: usize = 64;
+    let mut bytes = id.bytes();
+    id.len() <= MAX
+        && bytes
+            .next()
+            .is_some_and(|first| first.is_ascii_lowercase() || first.is_ascii_digit())
+        && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_'))
+}
+
+fn foreign_model(model: &str) -> Fault {
+    Fault::new(
+        FaultKind::NotFound,
+        format!("Model '{model}' not found. Use `openclaw` or `openclaw/<agentId>` as `model`."),
+    )
+    .with_code("model_not_found")
+    .with_param("model")
+}
+
+fn default_profile(snapshot: &Snapshot) -> Result<&AgentProfile, Fault> {
+    let id = snapshot.default_agent();
+    snapshot
+        .agent(id.as_str())
+        .ok_or_else(|| unknown(&format!("openclaw/{id}")))
+}
+
+/// Nobody named an agent, but the session key does.
+fn by_key<'a>(snapshot: &'a Snapshot, key: Option<&str>) -> Option<Result<&'a AgentProfile, Fault>> {
+    let owner = SessionKey::new(key?).agent()?;
+    snapshot.agent(owner.as_str()).map(Ok)
+}
+
+/// A stable name makes the conversation durable; without one it is forgotten with the response.
+fn conversation(
+    agent: &AgentId,
+    session_key: Option<&str>,
+    headers: &HeaderMap,
+    turn: &ChatTurn,
+) -> Result<Conversation, Fault> {
+    if let Some(key) = session_key {
+        let key = if key.starts_with("agent:") {
+            key.to_owned()
+        } else {
+            format!("agent:{agent}:{key}")
+        };
+        return Ok(Conversation::Durable(SessionKey::new(key)));
+    }
+    let chat = headers
+        .get("x-openwebui-chat-id")
+        .and_then(|value| value.to_str().ok())
+        .filter(|value| !value.trim().is_empty());
+    let name = match (chat, &turn.user) {
+        (Some(chat), _) => format!("openai-chat:{}", checked(chat, "x-openwebui-chat-id")?),
+        (None, Some(user)) => format!("openai-user:{}", checked(user, "user")?),
+        (None, None) => {
+            let key = format!("agent:{agent}:openai:{}", Uuid::new_v4());
+            return Ok(Conversation::Ephemeral(SessionKey::new(key)));
+        }
+    };
+    Ok(Conversation::Durable(SessionKey::new(format!("agent:{agent}:{name}"))))
+}
+
+/// A name as part of a key: lower case, bounded, without control characters.
+fn checked(name: &str, field: &str) -> Result<String, Fault> {
+    let name = name.trim();
+    if name.len() > MAX_NAME {
+        return Err(Fault::invalid(format!("{field}: longer than {MAX_NAME} bytes")).with_param(field));
+    }
+    if name.chars().any(char::is_control) {
+        return Err(Fault::invalid(format!("{field}: contains control characters")).with_param(field));
+    }
+    Ok(name.to_lowercase())
+}
+
+/// The model of `x-openclaw-model`. Whoever pays for models decides which are used, so this takes admin.
+fn backend_model(live: &Live, profile: &AgentProfile, principal: &Principal, name: &str) -> Result<ModelRef, Fault> {
+    if !principal.may(Scope::Admin) {
+        return Err(Fault::missing_scope(Scope::Admin.as_str()));
+    }
+    let invalid = || Fault::invalid("Invalid `x-openclaw-model`.").with_param("x-openclaw-model");
+    if name.starts_with('/') || name.ends_with('/') {
+        return Err(invalid());
+    }
+    let not_allowed = |shown: &str| {
+        Fault::invalid(format!("Model '{shown}' is not allowed for agent '{}'.", profile.id))
+            .with_code("model_not_allowed")
+            .with_param("x-openclaw-model")
+    };
+    let model = live.models.resolve(name).ok_or_else(|| not_allowed(name))?;
+    let shown = model.to_string();
+    let is_allowed = profile.allowed_models.is_empty()
+        || profile
+            .allowed_models
+            .iter()
+            .chain(&profile.model.primary)
+            .chain(&profile.model.fallbacks)
+            .any(|allowed| *allowed == shown);
+    if is_allowed {
+        Ok(model)
+    } else {
+        Err(not_allowed(&shown))
+    }
+}

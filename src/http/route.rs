@@ -1,0 +1,53 @@
+//! Which handler a path belongs to. Case-sensitive, without any tolerance for trailing slashes.
+
+use super::settings::Settings;
+
+/// A handler.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route<'a> {
+    Liveness,
+    Readiness,
+    Startup,
+    /// `/v1/models`
+    Models,
+    /// `/v1/models/<id>`, the id still percent-encoded.
+    Model(&'a str),
+    Chat,
+    Metrics,
+    Page,
+    /// Nothing under `/v1/`: errors there are JSON.
+    UnknownApi,
+    Unknown,
+}
+
+impl<'a> Route<'a> {
+    /// The handler of `path` with these settings; endpoints that are off do not exist.
+    pub(super) fn of(path: &'a str, settings: &Settings) -> Self {
+        match path {
+            "/v1/chat/completions" if settings.chat => Self::Chat,
+            "/healthz" | "/health" => Self::Liveness,
+            "/readyz" | "/ready" => Self::Readiness,
+            "/startupz" | "/startup" => Self::Startup,
+            "/v1/models" if settings.models => Self::Models,
+            "/api/diagnostics/prometheus" => Self::Metrics,
+            "/" if settings.page => Self::Page,
+            _ => match path.strip_prefix("/v1/") {
+                Some(rest) => match rest.strip_prefix("models/") {
+                    Some(id) if settings.models => Self::Model(id),
+                    _ => Self::UnknownApi,
+                },
+                None => Self::Unknown,
+            },
+        }
+    }
+
+    /// `Allow` of the route; `None`: there is nothing to allow.
+    pub(super) const fn allow(self) -> Option<&'static str> {
+        match self {
+            Self::Liveness | Self::Readiness | Self::Startup | Self::Page => Some("GET, HEAD"),
+            Self::Models | Self::Model(_) | Self::Metrics => Some("GET"),
+            Self::Chat => Some("POST"),
+            Self::UnknownApi | Self::Unknown => None,
+        }
+    }
+}

@@ -1,0 +1,241 @@
+//! The entry of the HTTP surface: one request in, one response out.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use http::header::{self, HeaderMap};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
+use tower::Service;
+
+use super::access::{self, Gatekeeper};
+use super::body::BodyError;
+use super::probes::{self, Detail};
+use super::reply::{self, REQUEST_ID};
+use super::route::Route;
+use super::settings::Settings;
+use super::upgrade::{self, Sockets};
+use super::{Body, Peer, chat, fault, management, models, page, request_id};
+use crate::base::Clock;
+use crate::config::AuthMode;
+use crate::domain::run::Runs;
+use crate::domain::{Fault, FaultKind, Principal, Scope};
+use crate::health::Probes;
+use crate::lifecycle::Lifecycle;
+use crate::live::{Live, LiveHandle};
+
+/// Renders all metrics as Prometheus text.
+pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// What the surface needs of the rest of the gateway.
+#[derive(Clone)]
+pub struct Ports {
+    /// Configuration and what was derived from it.
+    pub live: LiveHandle,
+    /// The authenticator.
+    pub gate: Arc<dyn Gatekeeper>,
+    /// The run loop.
+    pub runs: Arc<dyn Runs>,
+    /// Probes.
+    pub probes: Probes,
+    /// Life of the process.
+    pub lifecycle: Lifecycle,
+    /// Wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Where WebSockets go.
+    pub sockets: Arc<dyn Sockets>,
+    /// Metrics.
+    pub metrics: RenderMetrics,
+    /// gRPC services.
+    pub grpc: tonic::service::Routes,
+}
+
+pub(super) struct Inner {
+    pub(super) ports: Ports,
+    settings: ArcSwap<Settings>,
+    /// Agent requests at work.
+    pub(super) in_flight: Arc<AtomicUsize>,
+}
+
+/// The HTTP surface; cheap to clone.
+#[derive(Clone)]
+pub struct Surface(pub(super) Arc<Inner>);
+
+/// One request as handlers see it.
+pub(super) struct Exchange<'a> {
+    pub surface: &'a Inner,
+    pub live: Arc<Live>,
+    pub settings: Arc<Settings>,
+    pub peer: Peer,
+}
+
+impl Surface {
+    /// A surface over these ports.
+    pub fn new(ports: Ports) -> Self {
+        let settings = Settings::of(&ports.live.load().snapshot);
+        Self(Arc::new(Inner {
+            ports,
+            settings: ArcSwap::from_pointee(settings),
+            in_flight: Arc::new(AtomicUsize::new(0)),
+        }))
+    }
+
+    /// Answers one request.
+    pub async fn answer<B>(&self, peer: Peer, request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BodyError>,
+    {
+        let id = request_id::of(request.headers());
+        let is_http2 = request.version() == Version::HTTP_2;
+        let live = self.0.ports.live.load();
+        let settings = self.0.settings(&live);
+        let hsts = settings.hsts.clone();
+        let exchange = Exchange {
+            surface: &self.0,
+            live,
+            settings,
+            peer,
+        };
+        let answer = AssertUnwindSafe(exchange.dispatch(request, &id)).catch_unwind().await;
+        let mut response = answer.unwrap_or_else(|_| {
+            tracing::error!(target: "http", request_id = ?id, "a handler panicked");
+            reply::text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+        });
+        let draining = self.0.ports.lifecycle.is_draining();
+        let headers = response.headers_mut();
+        reply::put_security_headers(headers, hsts.as_ref());
+        headers.insert(REQUEST_ID, id);
+        // While draining, load balancers should move on with their next request.
+        if is_http2 {
+            headers.remove(header::CONNECTION);
+        } else if draining && !headers.contains_key(header::UPGRADE) {
+            reply::close_connection(headers);
+        }
+        response
+    }
+}
+
+impl Inner {
+    /// Settings of this generation.
+    fn settings(&self, live: &Live) -> Arc<Settings> {
+        let known = self.settings.load();
+        if known.generation == live.snapshot.generation {
+            return Arc::clone(&known);
+        }
+        let fresh = Arc::new(Settings::of(&live.snapshot));
+        self.settings.store(Arc::clone(&fresh));
+        fresh
+    }
+}
+
+impl Exchange<'_> {
+    async fn dispatch<B>(&self, request: Request<B>, id: &HeaderValue) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BodyError>,
+    {
+        let ports = &self.surface.ports;
+        if upgrade::is_wanted(request.version(), request.headers()) {
+            return upgrade::accept(&*ports.sockets, &ports.lifecycle, self.peer, request);
+        }
+        if is_grpc(request.headers()) {
+            return self.grpc(request).await;
+        }
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path();
+        let route = Route::of(path, &self.settings);
+        tracing::debug!(target: "http", method = %parts.method, ?route, request_id = ?id, "request");
+        let Some(allow) = route.allow() else {
+            return unknown(route, &parts.method, path);
+        };
+        let is_head = parts.method == Method::HEAD;
+        if !allow.split(", ").any(|method| method == parts.method.as_str()) {
+            let refusal = reply::method_not_allowed(allow);
+            return if is_head { reply::without_body(refusal) } else { refusal };
+        }
+        let headers = &parts.headers;
+        let response = match route {
+            Route::Chat => return chat::handle(self, headers, body).await,
+            Route::Liveness => probes::liveness(&ports.probes),
+            Route::Readiness => probes::readiness(&ports.probes, self.detail(headers)).await,
+            Route::Startup => probes::startup(&ports.probes, self.detail(headers)),
+            Route::Page => page::home(),
+            Route::Models | Route::Model(_) | Route::Metrics => match self.authorize(headers, Scope::Read) {
+                Err(refusal) => *refusal,
+                Ok(_) => match route {
+                    Route::Models => models::list(&self.live.snapshot),
+                    Route::Model(id) => models::get(&self.live.snapshot, id),
+                    _ => management::metrics(&ports.metrics),
+                },
+            },
+            Route::UnknownApi | Route::Unknown => unknown(route, &parts.method, path),
+        };
+        if is_head {
+            reply::without_body(response)
+        } else {
+            response
+        }
+    }
+
+    /// The caller, if it may do what needs `scope`.
+    pub(super) fn authorize(&self, headers: &HeaderMap, scope: Scope) -> Result<Principal, Box<Response<Body>>> {
+        let auth = &self.live.snapshot.auth;
+        access::authorize(&*self.surface.ports.gate, auth, self.peer.addr, headers, scope)
+    }
+
+    /// Local callers and authenticated ones are told more. With mode `none` everybody is authenticated, so only being
+    /// local counts.
+    fn detail(&self, headers: &HeaderMap) -> Detail {
+        let auth = &self.live.snapshot.auth;
+        let gate = &*self.surface.ports.gate;
+        if gate.facts(auth, self.peer.addr, headers).local_direct {
+            return Detail::Full;
+        }
+        // Without a credential there is nothing to judge, and nothing to count as a failed attempt.
+        let shows_credential = match auth.mode {
+            AuthMode::None => false,
+            AuthMode::Token | AuthMode::Password => headers.contains_key(header::AUTHORIZATION),
+            AuthMode::TrustedProxy => true,
+        };
+        if shows_credential && gate.admit(auth, self.peer.addr, headers).is_ok() {
+            Detail::Full
+        } else {
+            Detail::Brief
+        }
+    }
+
+    async fn grpc<B>(&self, mut request: Request<B>) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BodyError>,
+    {
+        request.extensions_mut().insert(self.peer.addr);
+        let mut routes = self.surface.ports.grpc.clone();
+        match routes.call(request).await {
+            Ok(response) => response.map(|body| {
+                Body::stream(http_body_util::BodyExt::map_err(body, |status| -> BodyError {
+                    Box::new(status)
+                }))
+            }),
+            Err(never) => match never {},
+        }
+    }
+}
+
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+fn unknown(route: Route<'_>, method: &Method, path: &str) -> Response<Body> {
+    if route == Route::UnknownApi {
+        let text = format!("Unknown endpoint: {method} {path}");
+        return fault::shape_a(&Fault::new(FaultKind::NotFound, text));
+    }
+    reply::not_found()
+}
