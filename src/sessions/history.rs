@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::base::SessionKey;
 use crate::domain::Message;
 use crate::store::{Store, StoreError, StoredMessage};
 
@@ -14,7 +15,7 @@ use super::transcript::to_model;
 /// followed by its result and every result preceded by its call.
 pub async fn model_context(
     store: &Store,
-    session_key: &str,
+    session_key: &SessionKey,
     max_messages: usize,
     max_chars: usize,
 ) -> Result<Vec<Arc<Message>>, StoreError> {
@@ -22,7 +23,7 @@ pub async fn model_context(
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let stored = store.messages(session_key, None, limit).await?;
+    let stored = store.messages(session_key.as_str(), None, limit).await?;
     Ok(window(&stored, max_chars))
 }
 
@@ -82,7 +83,7 @@ fn close(open: &mut Vec<(String, String)>, out: &mut Vec<Message>) {
 mod tests {
     use super::*;
     use crate::domain::{Part, ToolCall};
-    use crate::sessions::transcript::{AssistantTurn, StopReason, assistant_message, tool_result, user_message};
+    use crate::sessions::transcript::{AssistantTurn, StopReason, tool_result, turn_message, user_message};
     use crate::store::NewMessage;
 
     fn user(text: &str) -> NewMessage {
@@ -98,7 +99,7 @@ mod tests {
                 arguments: "{}".into(),
             })
             .collect();
-        assistant_message(&AssistantTurn {
+        turn_message(&AssistantTurn {
             text,
             reasoning: "",
             tool_calls: &tool_calls,
@@ -106,7 +107,11 @@ mod tests {
             model: None,
             usage: crate::domain::model::Usage::default(),
             cost_usd: 0.0,
-            stop: if calls.is_empty() { StopReason::Stop } else { StopReason::ToolUse },
+            stop: if calls.is_empty() {
+                StopReason::Stop
+            } else {
+                StopReason::ToolUse
+            },
             error: None,
             now_ms: 0,
         })
@@ -137,13 +142,23 @@ mod tests {
 
     #[test]
     fn a_window_starts_with_a_user_message_and_never_with_a_dangling_result() {
-        let cut = vec![tool_result("a", "t", "x", false, 0), assistant("done", &[]), user("two"), assistant("ok", &[])];
+        let cut = vec![
+            tool_result("a", "t", "x", false, 0),
+            assistant("done", &[]),
+            user("two"),
+            assistant("ok", &[]),
+        ];
         assert_eq!(shape(cut, 10_000), ["user two", "assistant ok"]);
     }
 
     #[test]
     fn the_weight_limit_drops_old_messages_but_keeps_the_newest_turn_whole() {
-        let messages = vec![user("old"), assistant("old", &[]), user(&"x".repeat(500)), assistant("new", &[])];
+        let messages = vec![
+            user("old"),
+            assistant("old", &[]),
+            user(&"x".repeat(500)),
+            assistant("new", &[]),
+        ];
         let kept = shape(messages, 100);
         assert_eq!(kept.len(), 2);
         assert!(kept[0].starts_with("user xxx"));
@@ -158,7 +173,10 @@ mod tests {
             tool_result("zombie", "t", "x", false, 0),
             user("two"),
         ];
-        assert_eq!(shape(messages, 10_000), ["user one", "assistant ", "tool a", "tool b", "user two"]);
+        assert_eq!(
+            shape(messages, 10_000),
+            ["user one", "assistant ", "tool a", "tool b", "user two"]
+        );
     }
 
     #[test]

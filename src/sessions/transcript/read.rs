@@ -55,7 +55,11 @@ pub fn to_model(stored: &StoredMessage) -> Option<Message> {
         "assistant" => assistant(&body),
         "toolResult" => Some(Message::Tool {
             call_id: body.tool_call_id.as_deref()?.to_owned(),
-            name: body.tool_name.as_deref().filter(|name| !name.is_empty()).map(str::to_owned),
+            name: body
+                .tool_name
+                .as_deref()
+                .filter(|name| !name.is_empty())
+                .map(str::to_owned),
             content: text_of(&blocks(body.content)),
         }),
         _ => None,
