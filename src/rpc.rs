@@ -2,3 +2,4 @@
 
 pub mod method;
 pub mod validation;
+pub mod ws;

@@ -96,10 +96,10 @@ impl LagSampler {
     fn note(&self, late: Duration) {
         let usage = Usage::now();
         let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if window.samples.len() >= WINDOW {
-            if let Some((oldest, _)) = window.samples.pop_front() {
-                window.base = oldest;
-            }
+        if window.samples.len() >= WINDOW
+            && let Some((oldest, _)) = window.samples.pop_front()
+        {
+            window.base = oldest;
         }
         window.samples.push_back((usage, late.as_secs_f64() * 1_000.0));
     }

@@ -39,10 +39,10 @@ impl<P: DeserializeOwned + schemars::JsonSchema> Shape<P> {
 
     /// Parses the params of `method`.
     pub fn parse(&self, method: &str, raw: &RawValue) -> Result<P, Fault> {
-        if self.plain {
-            if let Ok(params) = serde_json::from_str(raw.get()) {
-                return Ok(params);
-            }
+        if self.plain
+            && let Ok(params) = serde_json::from_str(raw.get())
+        {
+            return Ok(params);
         }
         let value: Value = serde_json::from_str(raw.get()).map_err(|error| refused(method, &error.to_string()))?;
         let errors = check::errors(&self.node, &value);
