@@ -260,7 +260,11 @@ impl Hub {
         let old = shared(name, &with_null, None);
         let new = shared(
             name,
-            if restart_expected_ms.is_some() { &with_null } else { &without },
+            if restart_expected_ms.is_some() {
+                &with_null
+            } else {
+                &without
+            },
             None,
         );
         for client in self.0.snapshot() {
@@ -360,11 +364,12 @@ impl Hub {
 const MAX_SESSION_SUBSCRIPTIONS: usize = 1_000;
 
 impl Registered {
-    /// Closes the connection unless it was let in with the shared secret of generation `current`.
-    pub fn require_generation(&self, current: &str) {
-        if self.client.shared_generation.as_deref().is_some_and(|own| own != current) {
-            self.client.outbox.close(4001, "gateway auth changed");
-        }
+    /// Whether the client may stay now that `current` is the generation of the shared secret.
+    pub fn is_current(&self, current: &str) -> bool {
+        self.client
+            .shared_generation
+            .as_deref()
+            .is_none_or(|own| own == current)
     }
 
     /// Removes the client. The returned future, if any, broadcasts that it left; it must be run.
@@ -380,7 +385,6 @@ impl Drop for Registered {
     fn drop(&mut self) {
         let inner = &self.hub.0;
         let client = &self.client;
-        client.outbox.shut();
         inner
             .clients
             .write()

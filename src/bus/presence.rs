@@ -366,7 +366,10 @@ fn fill_from_text(entry: &mut PresenceEntry) {
             if entry.reason.is_empty() {
                 entry.reason = reason.trim().to_owned();
             }
-        } else if let Some(seconds) = part.strip_prefix("last input ").and_then(|rest| rest.strip_suffix("s ago")) {
+        } else if let Some(seconds) = part
+            .strip_prefix("last input ")
+            .and_then(|rest| rest.strip_suffix("s ago"))
+        {
             entry.last_input_seconds = entry.last_input_seconds.or_else(|| seconds.trim().parse().ok());
         }
     }
@@ -397,7 +400,12 @@ mod tests {
         list.as_array()
             .unwrap()
             .iter()
-            .map(|entry| (entry["host"].as_str().unwrap().to_owned(), entry["reason"].as_str().unwrap().to_owned()))
+            .map(|entry| {
+                (
+                    entry["host"].as_str().unwrap().to_owned(),
+                    entry["reason"].as_str().unwrap().to_owned(),
+                )
+            })
             .collect()
     }
 
@@ -410,7 +418,10 @@ mod tests {
         let mut table = PresenceTable::new(GatewayFacts::default());
         table.joined(client("a", Some("d1")), 10);
         table.joined(client("b", Some("d2")), 20);
-        assert_eq!(shown(&table.list(30)), [pair("", "self"), pair("b", "connect"), pair("a", "connect")]);
+        assert_eq!(
+            shown(&table.list(30)),
+            [pair("", "self"), pair("b", "connect"), pair("a", "connect")]
+        );
     }
 
     #[tokio::test]
@@ -420,7 +431,10 @@ mod tests {
         table.joined(client("here", Some("d2")), 0);
         table.left(&gone, 0);
         assert_eq!(shown(&table.payload(TTL_MS - 1)).len(), 3);
-        assert_eq!(shown(&table.payload(TTL_MS)), [pair("", "self"), pair("here", "connect")]);
+        assert_eq!(
+            shown(&table.payload(TTL_MS)),
+            [pair("", "self"), pair("here", "connect")]
+        );
     }
 
     #[tokio::test]
@@ -430,7 +444,10 @@ mod tests {
         assert_eq!(table.joined(client("x", None), 2), key);
         assert_eq!(shown(&table.list(3)).len(), 2);
         table.left(&key, 4);
-        assert_eq!(shown(&table.payload(5)), [pair("", "self"), pair("x", "disconnect"), pair("x", "connect")]);
+        assert_eq!(
+            shown(&table.payload(5)),
+            [pair("", "self"), pair("x", "disconnect"), pair("x", "connect")]
+        );
         table.left(&key, 6);
         assert_eq!(shown(&table.payload(7)), [pair("", "self"), pair("x", "disconnect")]);
         assert_eq!(shown(&table.payload(8)), [pair("", "self")]);
@@ -451,7 +468,8 @@ mod tests {
         table.noted(
             SystemNote {
                 entry: PresenceEntry {
-                    text: "Node: laptop (10.0.0.5) · app 1.2 · last input 5s ago · mode ui · reason periodic".to_owned(),
+                    text: "Node: laptop (10.0.0.5) · app 1.2 · last input 5s ago · mode ui · reason periodic"
+                        .to_owned(),
                     ..PresenceEntry::default()
                 },
             },
@@ -460,8 +478,22 @@ mod tests {
         let list: Value = serde_json::from_str(table.list(2).get()).unwrap();
         let entry = &list[1];
         assert_eq!(
-            (&entry["host"], &entry["ip"], &entry["version"], &entry["lastInputSeconds"], &entry["mode"], &entry["reason"]),
-            (&"laptop".into(), &"10.0.0.5".into(), &"1.2".into(), &5.into(), &"ui".into(), &"periodic".into())
+            (
+                &entry["host"],
+                &entry["ip"],
+                &entry["version"],
+                &entry["lastInputSeconds"],
+                &entry["mode"],
+                &entry["reason"]
+            ),
+            (
+                &"laptop".into(),
+                &"10.0.0.5".into(),
+                &"1.2".into(),
+                &5.into(),
+                &"ui".into(),
+                &"periodic".into()
+            )
         );
     }
 }

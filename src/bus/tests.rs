@@ -88,7 +88,12 @@ fn numbers_count_only_what_a_client_may_see() {
     let hub = Hub::default();
     let reader = Peer::operator(&hub, &[Scope::Read]);
     let pairing = Peer::operator(&hub, &[Scope::Pairing]);
-    for name in [EventName::Tick, EventName::Chat, EventName::DevicePairResolved, EventName::Tick] {
+    for name in [
+        EventName::Tick,
+        EventName::Chat,
+        EventName::DevicePairResolved,
+        EventName::Tick,
+    ] {
         hub.publish(event(name, Audience::Broadcast, false));
     }
     assert_eq!(
@@ -137,7 +142,11 @@ fn targeted_events_have_no_number_and_follow_subscriptions() {
     hub.subscribe_sessions(&all.id, true);
     hub.subscribe_messages(&one.id, &key, true);
     assert!(hub.has_audience(EventName::SessionMessage));
-    hub.publish(event(EventName::SessionMessage, Audience::SessionMessages(key.clone()), false));
+    hub.publish(event(
+        EventName::SessionMessage,
+        Audience::SessionMessages(key.clone()),
+        false,
+    ));
     hub.publish(event(EventName::SessionsChanged, Audience::SessionSubscribers, false));
     hub.publish(event(EventName::Agent, Audience::Connection(none.id.clone()), false));
     assert_eq!((all.take().len(), one.take().len()), (2, 1));
@@ -199,7 +208,10 @@ fn connections_of_an_old_secret_are_closed() {
         4001,
         "gateway auth changed",
     );
-    assert_eq!((closed, peer.take()), (1, vec!["close 4001 gateway auth changed".to_owned()]));
+    assert_eq!(
+        (closed, peer.take()),
+        (1, vec!["close 4001 gateway auth changed".to_owned()])
+    );
 }
 
 #[test]

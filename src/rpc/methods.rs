@@ -1,9 +1,10 @@
-//! The methods of the control plane, one file per family. Each exports its lines of the method table.
+//! Method families: thin functions that unpack, call and shape. Each family exports its lines of the method table.
 
 pub mod agent;
 mod attachments;
 pub mod chat;
 pub mod config;
+pub mod core;
 mod grown;
 pub mod sessions;
 mod target;

@@ -28,5 +28,5 @@ async fn get(ctx: RequestCtx, _params: Nothing) -> MethodResult {
 
 /// The configuration as clients may see it: secrets are replaced.
 fn view(snapshot: &Snapshot) -> Value {
-    crate::config::view(snapshot)
+    crate::config::view(snapshot, true)
 }

@@ -47,7 +47,11 @@ impl Types {
             .into_iter()
             .filter(|name| *name != "null" && self.has(name))
             .collect();
-        if names.is_empty() { "null".to_owned() } else { names.join(",") }
+        if names.is_empty() {
+            "null".to_owned()
+        } else {
+            names.join(",")
+        }
     }
 }
 

@@ -104,6 +104,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         self.outbox.append(&mut self.local, text);
     }
 
+    /// Queues a response in front of everything that others queued, for the answer to `connect`.
+    pub fn send_first(&mut self, text: String) {
+        self.outbox.prepend(&mut self.local, text);
+    }
+
     /// Writes, answers pings and closes until a message arrives or the connection is over. Cancel safe.
     pub async fn next(&mut self) -> Step {
         poll_fn(|cx| self.poll_next(cx)).await
