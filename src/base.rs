@@ -3,7 +3,9 @@
 //! Knows nothing of config, wire formats or the async runtime.
 
 pub mod clock;
+pub mod fs;
 pub mod ids;
+pub mod net;
 pub mod secret;
 
 pub use clock::{Clock, SystemClock};

@@ -3,10 +3,52 @@
 //! The file is input and is never written by the gateway on its own. A snapshot is complete (defaults applied, secrets
 //! resolved, agents and providers flattened) so that nobody re-derives anything while serving a request.
 
-pub mod snapshot;
-pub mod types;
+//! The way of a load: [`env`] and [`paths`] say where, [`raw`] and [`include`] read, [`substitute`] fills in
+//! `${NAME}`, [`validate`] reports everything that is wrong, [`defaults`] completes, [`auth`], [`bind`], [`secrets`],
+//! [`agents`] and [`providers`] flatten. [`load`] runs it, [`last_good`] starts from it, [`watch`] and [`reload`] repeat it.
 
+pub mod agents;
+pub mod auth;
+pub mod bind;
+pub mod crossfield;
+pub mod defaults;
+pub mod diff;
+pub mod dotenv;
+mod effective;
+pub mod env;
+pub mod error;
+pub mod include;
+pub mod last_good;
+pub mod load;
+pub mod overrides;
+pub mod paths;
+pub mod providers;
+pub mod raw;
+pub mod redact;
+pub mod reload;
+pub mod rules;
+pub mod schema;
+pub mod secrets;
+pub mod snapshot;
+pub mod substitute;
+pub mod surroundings;
+pub mod token;
+pub mod types;
+pub mod upstream;
+pub mod validate;
+pub mod view;
+pub mod watch;
+
+pub use bind::Listen;
+pub use env::Env;
+pub use error::{Refusal, StartError};
+pub use load::{LoadError, LoadInput, Loaded, load, snapshot_from_json5};
+pub use overrides::{Flags, StartOverrides};
+pub use paths::Paths;
+pub use reload::{Reload, Reloader};
 pub use snapshot::{
     AgentProfile, AuthMode, Issue, ModelEntry, ModelSelection, ProviderSettings, RateLimit, ResolvedAuth, Severity,
-    Snapshot, SnapshotHandle, TrustedProxy,
+    Snapshot, SnapshotHandle, TrustedProxy, WatchedFile,
 };
+pub use surroundings::Surroundings;
+pub use watch::Watcher;

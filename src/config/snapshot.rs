@@ -9,7 +9,11 @@ use ipnet::IpNet;
 use serde_json::Value;
 use tokio::sync::watch;
 
-use super::types::Config;
+use super::bind::Listen;
+use super::env::Env;
+use super::paths::Paths;
+use super::secrets::SecretTable;
+use super::types::{Config, SecretInput};
 use crate::base::{AgentId, Secret};
 
 /// How bad an issue is.
@@ -30,6 +34,35 @@ pub struct Issue {
     pub message: String,
     /// Error or warning.
     pub severity: Severity,
+}
+
+impl Issue {
+    /// Something that makes the file unusable.
+    pub fn error(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+            severity: Severity::Error,
+        }
+    }
+
+    /// Something that the operator should know.
+    pub fn warning(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            message: message.into(),
+            severity: Severity::Warning,
+        }
+    }
+}
+
+/// A file that the configuration depends on, as it was when it was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchedFile {
+    /// Where it is looked for.
+    pub path: PathBuf,
+    /// SHA-256 of its bytes; `None` if it could not be read.
+    pub digest: Option<[u8; 32]>,
 }
 
 /// `gateway.auth.mode` after resolution.
@@ -193,13 +226,14 @@ pub struct AgentProfile {
     pub allowed_models: Vec<String>,
 }
 
-/// Everything that configuration says, at one moment.
-#[derive(Debug)]
+/// Everything that configuration says, at one moment. `Debug` shows which one it is and no content.
 pub struct Snapshot {
     /// Counts up with every applied change, from 1.
     pub generation: u64,
     /// Lower-case hex SHA-256 of the root file's bytes.
     pub hash: String,
+    /// Lower-case hex SHA-256 of the tree after includes and `${ENV}`: changes with included files too.
+    pub tree_hash: String,
     /// When it was loaded, ms.
     pub loaded_at_ms: i64,
     /// The config file.
@@ -218,8 +252,18 @@ pub struct Snapshot {
     pub config: Config,
     /// Warnings of this file.
     pub warnings: Vec<Issue>,
+    /// All locations.
+    pub paths: Paths,
     /// The state directory.
     pub state_dir: PathBuf,
+    /// Files that this snapshot depends on, missing ones included.
+    pub watched_files: Vec<WatchedFile>,
+    /// The environment that was in force, env files and `env` section included.
+    pub env: Env,
+    /// Where to listen.
+    pub listen: Listen,
+    /// Resolved secret references.
+    pub secrets: SecretTable,
     /// Authentication.
     pub auth: ResolvedAuth,
     /// Model providers.
@@ -228,7 +272,28 @@ pub struct Snapshot {
     pub agents: Vec<AgentProfile>,
 }
 
+impl std::fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Snapshot")
+            .field("generation", &self.generation)
+            .field("path", &self.path)
+            .field("hash", &self.hash)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Snapshot {
+    /// The credential at a dotted path of the configuration (`channels.telegram.botToken`): plain text or a reference,
+    /// resolved. `Ok(None)` if nothing is there; the error is public and names no secret.
+    pub fn secret(&self, path: &str) -> Result<Option<Secret>, String> {
+        let value = path.split('.').try_fold(&self.source, |node, key| node.get(key));
+        match value.map(|value| serde_json::from_value::<SecretInput>(value.clone())) {
+            None => Ok(None),
+            Some(Ok(input)) => self.secrets.get(&input),
+            Some(Err(_)) => Err(format!("{path} is neither text nor a secret reference.")),
+        }
+    }
+
     /// The agent with this id.
     pub fn agent(&self, id: &str) -> Option<&AgentProfile> {
         self.agents.iter().find(|agent| agent.id.as_str() == id)
