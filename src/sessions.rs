@@ -4,5 +4,7 @@
 //! Pure apart from reads of the store. Starts no runs and sends no events.
 
 pub mod history;
+pub mod key;
+pub mod policy;
 pub mod rows;
 pub mod transcript;

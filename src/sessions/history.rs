@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use crate::base::SessionKey;
 use crate::domain::Message;
 use crate::store::{Store, StoreError, StoredMessage};
 
@@ -14,7 +15,7 @@ use super::transcript::to_model;
 /// followed by its result and every result preceded by its call.
 pub async fn model_context(
     store: &Store,
-    session_key: &str,
+    session_key: &SessionKey,
     max_messages: usize,
     max_chars: usize,
 ) -> Result<Vec<Arc<Message>>, StoreError> {
@@ -22,7 +23,7 @@ pub async fn model_context(
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let stored = store.messages(session_key, None, limit).await?;
+    let stored = store.messages(session_key.as_str(), None, limit).await?;
     Ok(window(&stored, max_chars))
 }
 
@@ -82,7 +83,7 @@ fn close(open: &mut Vec<(String, String)>, out: &mut Vec<Message>) {
 mod tests {
     use super::*;
     use crate::domain::{Part, ToolCall};
-    use crate::sessions::transcript::{AssistantTurn, StopReason, assistant_message, tool_result, user_message};
+    use crate::sessions::transcript::{AssistantTurn, StopReason, tool_result, turn_message, user_message};
     use crate::store::NewMessage;
 
     fn user(text: &str) -> NewMessage {
@@ -98,7 +99,7 @@ mod tests {
                 arguments: "{}".into(),
             })
             .collect();
-        assistant_message(&AssistantTurn {
+        turn_message(&AssistantTurn {
             text,
             reasoning: "",
             tool_calls: &tool_calls,

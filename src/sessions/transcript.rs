@@ -11,9 +11,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 pub use self::read::to_model;
-pub use self::view::{history_view, marked, oversized_view};
+pub use self::view::{history_view, marked, message_view, oversized_view};
 use crate::domain::model::{FinishReason, ModelRef, Usage};
-use crate::domain::{Part, ToolCall};
+use crate::domain::run::{RunEnd, RunOutcome};
+use crate::domain::{Message, Part, ToolCall};
 use crate::store::NewMessage;
 
 /// `provider` of assistant messages that no model wrote.
@@ -64,7 +65,7 @@ pub struct AssistantTurn<'a> {
     pub model: Option<&'a ModelRef>,
     /// Tokens of this call.
     pub usage: Usage,
-    /// What it cost, USD; see [`cost_usd`].
+    /// What it cost, USD.
     pub cost_usd: f64,
     /// How it ended.
     pub stop: StopReason,
@@ -177,22 +178,6 @@ impl UsageBody {
     }
 }
 
-/// USD for `usage` at `rates` per million tokens: input, output, cache read, cache write.
-pub fn cost_usd(usage: Usage, rates: [f64; 4]) -> f64 {
-    const PER: f64 = 1_000_000.0;
-    let tokens = [usage.input, usage.output, usage.cache_read, usage.cache_write];
-    #[expect(
-        clippy::cast_precision_loss,
-        reason = "token counts are far below the exact range of a double"
-    )]
-    let cost = tokens
-        .iter()
-        .zip(rates)
-        .map(|(count, rate)| *count as f64 * rate)
-        .sum::<f64>();
-    cost / PER
-}
-
 /// A user message.
 pub fn user_message(parts: &[Part], now_ms: i64) -> NewMessage {
     let content = parts
@@ -211,7 +196,7 @@ pub fn user_message(parts: &[Part], now_ms: i64) -> NewMessage {
 }
 
 /// What a model wrote in one call.
-pub fn assistant_message(turn: &AssistantTurn<'_>) -> NewMessage {
+pub fn turn_message(turn: &AssistantTurn<'_>) -> NewMessage {
     let mut content = Vec::with_capacity(2 + turn.tool_calls.len());
     if !turn.reasoning.is_empty() {
         content.push(Block::Thinking {
@@ -239,6 +224,65 @@ pub fn assistant_message(turn: &AssistantTurn<'_>) -> NewMessage {
         error_message: turn.error,
     };
     message("assistant", &body)
+}
+
+/// The answer of a run (partial unless it completed). `api` is the dialect of the provider that answered.
+pub fn assistant_message(outcome: &RunOutcome, api: &str, cost_usd: f64) -> NewMessage {
+    const ABORTED: &str = "Request was aborted";
+    let (stop, error) = match &outcome.end {
+        RunEnd::Completed => (outcome.finish.into(), None),
+        RunEnd::Aborted(_) | RunEnd::TimedOut => (StopReason::Aborted, Some(ABORTED)),
+        RunEnd::Failed(failure) => (StopReason::Error, Some(failure.message.as_str())),
+    };
+    turn_message(&AssistantTurn {
+        text: &outcome.text,
+        reasoning: &outcome.reasoning,
+        tool_calls: &outcome.tool_calls,
+        api,
+        model: outcome.model.as_ref(),
+        usage: outcome.usage,
+        cost_usd,
+        stop,
+        error,
+        now_ms: outcome.ended_at_ms,
+    })
+}
+
+/// A message of the conversation in its stored form, for turns whose model and cost are accounted elsewhere. `None`: it
+/// says nothing.
+pub fn from_model(message: &Message, now_ms: i64) -> Option<NewMessage> {
+    match message {
+        Message::User { parts } if parts.is_empty() => None,
+        Message::User { parts } => Some(user_message(parts, now_ms)),
+        Message::Assistant { text, tool_calls, .. } if text.is_empty() && tool_calls.is_empty() => None,
+        Message::Assistant {
+            text,
+            reasoning,
+            tool_calls,
+        } => Some(turn_message(&AssistantTurn {
+            text,
+            reasoning: reasoning.as_deref().unwrap_or_default(),
+            tool_calls,
+            api: "",
+            model: None,
+            usage: Usage::default(),
+            cost_usd: 0.0,
+            stop: if tool_calls.is_empty() {
+                StopReason::Stop
+            } else {
+                StopReason::ToolUse
+            },
+            error: None,
+            now_ms,
+        })),
+        Message::Tool { call_id, name, content } => Some(tool_result(
+            call_id,
+            name.as_deref().unwrap_or_default(),
+            content,
+            false,
+            now_ms,
+        )),
+    }
 }
 
 /// An assistant message that the gateway writes by itself.

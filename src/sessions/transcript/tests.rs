@@ -56,7 +56,7 @@ fn an_assistant_turn_with_calls_is_written_in_upstreams_form_and_read_back() {
         arguments: r#"{"path": "notes.txt"}"#.into(),
     }];
     let model = model();
-    let message = assistant_message(&turn(&model, "let me check", &calls, StopReason::ToolUse));
+    let message = turn_message(&turn(&model, "let me check", &calls, StopReason::ToolUse));
     assert_eq!(
         json_of(&message),
         json!({
@@ -90,7 +90,7 @@ fn arguments_that_are_no_object_survive_as_the_text_they_were() {
             name: "t".into(),
             arguments: written.into(),
         }];
-        let message = assistant_message(&turn(&model, "", &calls, StopReason::ToolUse));
+        let message = turn_message(&turn(&model, "", &calls, StopReason::ToolUse));
         let Some(Message::Assistant { tool_calls, .. }) = to_model(&stored(&message)) else {
             panic!("lost the call with arguments {written:?}");
         };
@@ -133,9 +133,9 @@ fn failed_and_empty_turns_are_hidden_from_models_and_aborted_ones_lose_their_cal
         name: "t".into(),
         arguments: "{}".into(),
     }];
-    let failed = assistant_message(&turn(&model, "[failed]", &[], StopReason::Error));
-    let empty = assistant_message(&turn(&model, "", &[], StopReason::Stop));
-    let aborted = assistant_message(&turn(&model, "word0 ", &calls, StopReason::Aborted));
+    let failed = turn_message(&turn(&model, "[failed]", &[], StopReason::Error));
+    let empty = turn_message(&turn(&model, "", &[], StopReason::Stop));
+    let aborted = turn_message(&turn(&model, "word0 ", &calls, StopReason::Aborted));
     assert_eq!(to_model(&stored(&failed)), None);
     assert_eq!(to_model(&stored(&empty)), None);
     assert_eq!(to_model(&stored(&aborted)), Some(Message::assistant("word0 ")));
@@ -190,15 +190,4 @@ fn a_damaged_body_gives_a_placeholder_instead_of_broken_json() {
         let view: Value = serde_json::from_str(history_view(&message, limit).get()).unwrap();
         assert_eq!(view["__openclaw"]["id"], "4a5521bf");
     }
-}
-
-#[test]
-fn cost_follows_the_rates_per_million() {
-    let usage = Usage {
-        input: 200,
-        output: 34,
-        cache_read: 1000,
-        ..Usage::default()
-    };
-    assert!((cost_usd(usage, [1.0, 2.0, 0.1, 0.0]) - 0.000_368).abs() < 1e-12);
 }
