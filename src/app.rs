@@ -12,6 +12,7 @@ mod reload;
 mod run;
 pub mod serve;
 mod signals;
+mod sockets;
 mod upkeep;
 
 pub use run::run;

@@ -26,3 +26,6 @@ pub mod settings;
 pub mod store;
 pub mod telemetry;
 pub mod wire;
+
+/// Version of this build.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

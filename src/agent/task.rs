@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -26,7 +26,6 @@ use crate::domain::run::{Conversation, RunEnd, RunEvent, RunFailure, RunOutcome,
 use crate::domain::tool::ToolContext;
 use crate::live::Live;
 use crate::models::retry::RetryBudget;
-use crate::sessions::transcript::{AssistantTurn, StopReason};
 use crate::sessions::{history, rows, transcript};
 use crate::store::{BeganRun, BeginRun, FinishRun, FinishedRun, NewMessage, StoreError};
 use crate::telemetry::names;
@@ -53,7 +52,7 @@ pub(super) fn begin_command(request: &RunRequest, now_ms: i64) -> BeginRun {
     let mut messages: Vec<NewMessage> = request
         .tool_results
         .iter()
-        .map(|message| stored_message(message, "", now_ms))
+        .filter_map(|message| transcript::from_model(message, now_ms))
         .collect();
     if !request.input.is_empty() {
         messages.push(transcript::user_message(&request.input, now_ms));
@@ -372,7 +371,7 @@ impl RunTask {
         if let Some(chosen) = &self.request.model {
             return vec![chosen.clone()];
         }
-        if let Some(chosen) = self.began.as_ref().and_then(|began| model_override(&began.settings)) {
+        if let Some(chosen) = self.began.as_ref().and_then(|began| rows::model_override(&began.settings, models)) {
             return vec![chosen];
         }
         let configured = profile.model.primary.iter().chain(&profile.model.fallbacks);
@@ -395,7 +394,7 @@ impl RunTask {
             let budget = usize::try_from(window.saturating_mul(CHARS_PER_TOKEN)).unwrap_or(usize::MAX);
             return history::model_context(
                 &self.inner.store,
-                self.request.conversation.key().as_str(),
+                self.request.conversation.key(),
                 profile.context_messages,
                 budget,
             )
@@ -420,26 +419,10 @@ impl RunTask {
         let mut kept: Vec<NewMessage> = produced
             .rounds
             .iter()
-            .map(|message| stored_message(message, produced.api, now_ms))
+            .filter_map(|message| transcript::from_model(message, now_ms))
             .collect();
         if !outcome.text.is_empty() || !outcome.tool_calls.is_empty() {
-            let (stop, error) = match &outcome.end {
-                RunEnd::Completed => (StopReason::from(outcome.finish), None),
-                RunEnd::Aborted(_) | RunEnd::TimedOut => (StopReason::Aborted, Some("the run was stopped")),
-                RunEnd::Failed(failure) => (StopReason::Error, Some(failure.message.as_str())),
-            };
-            kept.push(transcript::assistant_message(&AssistantTurn {
-                text: &outcome.text,
-                reasoning: &outcome.reasoning,
-                tool_calls: &outcome.tool_calls,
-                api: produced.api,
-                model: outcome.model.as_ref(),
-                usage: outcome.usage,
-                cost_usd: self.cost(outcome),
-                stop,
-                error,
-                now_ms,
-            }));
+            kept.push(transcript::assistant_message(outcome, produced.api, self.cost(outcome)));
         }
         kept
     }
@@ -506,7 +489,7 @@ impl RunTask {
 
     async fn row(&self) -> Option<Value> {
         match self.inner.store.session(self.request.conversation.key().as_str()).await {
-            Ok(row) => row.map(|row| rows::wire_row(&row, &self.live)),
+            Ok(row) => row.map(|row| rows::wire_row(&row, &self.live.snapshot, &self.live.models)),
             Err(error) => {
                 tracing::warn!(target: "agent", %error, "session row could not be read for its subscribers");
                 None
@@ -539,46 +522,6 @@ impl RunTask {
         for (message, appended) in kept.iter().zip(&finished.messages) {
             let view = transcript::marked(&message.body, &appended.id, appended.seq);
             emitter.stored_message(&view, &appended.id, appended.seq, row.as_ref());
-        }
-    }
-}
-
-/// The model that somebody chose for the session.
-fn model_override(settings: &Map<String, Value>) -> Option<ModelRef> {
-    let text = |key: &str| {
-        settings
-            .get(key)
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty())
-    };
-    Some(ModelRef {
-        provider: text("providerOverride")?.into(),
-        model: text("modelOverride")?.into(),
-    })
-}
-
-/// A message of a tool round as it is stored.
-fn stored_message(message: &Message, api: &str, now_ms: i64) -> NewMessage {
-    match message {
-        Message::User { parts } => transcript::user_message(parts, now_ms),
-        Message::Assistant {
-            text,
-            reasoning,
-            tool_calls,
-        } => transcript::assistant_message(&AssistantTurn {
-            text,
-            reasoning: reasoning.as_deref().unwrap_or_default(),
-            tool_calls,
-            api,
-            model: None,
-            usage: Usage::default(),
-            cost_usd: 0.0,
-            stop: StopReason::ToolUse,
-            error: None,
-            now_ms,
-        }),
-        Message::Tool { call_id, name, content } => {
-            transcript::tool_result(call_id, name.as_deref().unwrap_or_default(), content, false, now_ms)
         }
     }
 }

@@ -9,10 +9,9 @@ use crate::base::fs::create_private_dir;
 use crate::base::{Clock as _, SystemClock};
 use crate::config::last_good::{self, BootError, Started};
 use crate::config::load::LoadInput;
-use crate::config::paths::{self, Paths};
+use crate::config::paths::Paths;
 use crate::config::surroundings::Surroundings;
-use crate::config::{Env, StartError};
-use crate::settings::{Profile, RunSettings};
+use crate::settings::RunSettings;
 
 /// Exit code when another gateway is in the way: the state directory or the port is taken.
 pub(super) const EXIT_TAKEN: u8 = 75;
@@ -30,9 +29,6 @@ pub(super) struct Booted {
 /// Why there is no start; `Display` is the text for stderr.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BootFailure {
-    /// The command line.
-    #[error(transparent)]
-    Flags(#[from] StartError),
     /// The configuration.
     #[error(transparent)]
     Config(#[from] BootError),
@@ -53,7 +49,6 @@ impl BootFailure {
     /// Exit code of the process.
     pub(super) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Flags(error) => error.exit_code(),
             Self::Config(error) => error.exit_code(),
             Self::Lock(LockError::Held { .. }) => EXIT_TAKEN,
             Self::Lock(_) | Self::State { .. } => 1,
@@ -63,14 +58,9 @@ impl BootFailure {
 
 /// Resolves locations, takes the state directory, loads the configuration.
 pub(super) fn boot(settings: &RunSettings) -> Result<Booted, BootFailure> {
-    let mut env = Env::capture();
+    let env = settings.env.clone();
     let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
-    let (name, dev) = match &settings.profile {
-        Profile::Unset => (None, false),
-        Profile::Dev => (None, true),
-        Profile::Named(name) => (Some(name.as_str()), false),
-    };
-    paths::apply_profile(&mut env, name, dev, &cwd)?;
+    let dev = settings.dev || env.get("OPENCLAW_PROFILE") == Some("dev");
     let paths = Paths::resolve(&env, &cwd);
     let mut input = LoadInput {
         around: Surroundings::detect(&env, std::path::Path::new("/")),
@@ -85,7 +75,7 @@ pub(super) fn boot(settings: &RunSettings) -> Result<Booted, BootFailure> {
         path: input.paths.state_dir.clone(),
         reason: reason.to_string(),
     };
-    if settings.dev || dev {
+    if dev {
         dev::seed_config(&input.paths.config).map_err(state)?;
     }
     // The configuration is judged before anything is written, so that a refusal leaves no trace.

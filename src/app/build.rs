@@ -1,6 +1,7 @@
 //! The one constructor call site: from a snapshot to running services, in order of dependency.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::logs::RingTail;
 use crate::agent::{AgentRuns, AgentRunsDeps};
@@ -16,6 +17,7 @@ use crate::health::{Health, HealthSources, LagSampler, ProbeSources, Probes};
 use crate::lifecycle::Lifecycle;
 use crate::live::{Live, LiveHandle};
 use crate::models::{HttpClients, Registry};
+use crate::rpc::{Surface, SurfaceOptions};
 use crate::services::Services;
 use crate::store::{Store, StoreOptions};
 use crate::telemetry::logs::LogControl;
@@ -34,6 +36,8 @@ pub(super) struct Gateway {
     pub(super) probes: Probes,
     /// Scheduler lag.
     pub(super) lag: LagSampler,
+    /// The control plane over WebSockets.
+    pub(super) control_plane: Surface,
     /// Connection pools of model providers.
     pub(super) http: HttpClients,
     /// Level of the log.
@@ -61,7 +65,7 @@ pub(super) async fn build(snapshot: Arc<Snapshot>, logs: LogControl) -> anyhow::
     let hub = Hub::new(HubOptions {
         gateway: GatewayFacts::detect(),
         clock: Arc::clone(&clock),
-        ..HubOptions::default()
+        preauth_per_ip: snapshot.max_preauth_per_ip(),
     });
     let channels: Arc<dyn Channels> = Arc::new(ChannelRegistry);
     let lag = LagSampler::new();
@@ -110,5 +114,11 @@ pub(super) async fn build(snapshot: Arc<Snapshot>, logs: LogControl) -> anyhow::
         lifecycle,
         clock,
     };
-    Ok(Gateway { services, runs, probes, lag, http, logs })
+    let handshake_timeout = snapshot
+        .env
+        .get("OPENCLAW_HANDSHAKE_TIMEOUT_MS")
+        .and_then(|text| text.parse().ok())
+        .map(Duration::from_millis);
+    let control_plane = Surface::new(services.clone(), SurfaceOptions { handshake_timeout });
+    Ok(Gateway { services, runs, probes, lag, control_plane, http, logs })
 }

@@ -28,7 +28,7 @@ const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// Ends the gateway in order. Returns when nothing is left to do.
 pub(super) async fn drain(gateway: &Gateway, servers: &[Server], signal: &str) {
     let services = &gateway.services;
-    let grace = Duration::from_millis(services.live.load().snapshot.config.gateway.shutdown.grace_ms.unwrap_or(25_000));
+    let grace = services.live.load().snapshot.shutdown_grace();
     tracing::info!(target: "gateway", "signal {signal} received; draining for at most {grace:?}");
     services.lifecycle.advance(Phase::Draining);
     services.hub.broadcast_shutdown("gateway stopping", None);

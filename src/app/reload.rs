@@ -4,7 +4,6 @@
 //! swap, followed by side effects that cannot fail as a reload.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -13,7 +12,7 @@ use super::build::Gateway;
 use super::run::{Listening, console_level};
 use crate::config::load::{LoadInput, Loaded};
 use crate::config::reload::{Reload, Reloader};
-use crate::config::watch::{Control, DEFAULT_SETTLE, Watcher};
+use crate::config::watch::{Control, Watcher};
 use crate::config::{Snapshot, last_good};
 use crate::live::Live;
 use crate::models::Registry;
@@ -33,7 +32,7 @@ impl ReloadTask {
         let snapshot = self.gateway.services.snapshots.load();
         let mut reloader = Reloader::new(&snapshot);
         let mut watcher =
-            Watcher::start(snapshot.watched_files.clone(), settle(&snapshot), &lifecycle.tasks, lifecycle.stop.clone());
+            Watcher::start(snapshot.watched_files.clone(), snapshot.settle(), &lifecycle.tasks, lifecycle.stop.clone());
         let control = watcher.control();
         loop {
             tokio::select! {
@@ -83,7 +82,7 @@ impl ReloadTask {
             Reload::Apply { loaded, changed, rebind } => self.apply(loaded, &changed, rebind, began).await,
         }
         let now = self.gateway.services.snapshots.load();
-        control.update(reloader.watched().to_vec(), settle(&now));
+        control.update(reloader.watched().to_vec(), now.settle());
         Some(reloader)
     }
 
@@ -104,7 +103,12 @@ impl ReloadTask {
         services.config_state.set_broken(None);
         self.listening.commit(prepared);
         self.gateway.logs.set_level(&console_level(&snapshot));
-        services.hub.require_generation(&snapshot.auth.shared_generation);
+        let current = &snapshot.auth.shared_generation;
+        services.hub.close_where(
+            |client| client.shared_generation.is_some_and(|generation| generation != current),
+            4001,
+            "gateway auth changed",
+        );
         ConfigReload::Applied { generation: snapshot.generation, paths: changed, took: began.elapsed() }.emit();
         for warning in &snapshot.warnings {
             tracing::warn!(target: "config", path = warning.path, "{}", warning.message);
@@ -122,8 +126,4 @@ pub(super) async fn keep_last_good(snapshot: &Snapshot, joined: serde_json::Valu
         Ok(Err(error)) => tracing::warn!(target: "config", %error, "the last good configuration could not be kept"),
         Err(error) => tracing::error!(target: "config", %error, "the last good configuration could not be kept"),
     }
-}
-
-fn settle(snapshot: &Snapshot) -> Duration {
-    snapshot.config.gateway.reload.debounce_ms.map_or(DEFAULT_SETTLE, Duration::from_millis)
 }

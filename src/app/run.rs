@@ -12,13 +12,13 @@ use super::build::{self, Gateway};
 use super::reload::{ReloadTask, keep_last_good};
 use super::serve::{self, BindError, Limits, ListenAddress, Listeners, ServeSettings, Server, Tls, TlsError, TlsFiles};
 use super::signals::{Request, Signals};
+use super::sockets::{SelfHandshake, SocketGate};
 use super::{drain, upkeep};
 use crate::config::Snapshot;
 use crate::config::types::logging::{ConsoleStyle as StyleSetting, LogLevel};
 use crate::grpc;
 use crate::http::{Management, Ports, RenderMetrics, Surface};
 use crate::lifecycle::Phase;
-use crate::rpc;
 use crate::settings::RunSettings;
 use crate::store::Recovery;
 use crate::telemetry::logs::{self, ConsoleStyle, LogControl};
@@ -28,8 +28,8 @@ use crate::telemetry::{LogSettings, MetricsHandle};
 const EXIT_SIGNALLED: u8 = 143;
 
 /// Runs the gateway until it is told to stop.
-pub fn run(settings: &RunSettings) -> ExitCode {
-    let booted = match boot::boot(settings) {
+pub fn run(settings: RunSettings) -> ExitCode {
+    let booted = match boot::boot(&settings) {
         Ok(booted) => booted,
         Err(failure) => {
             complain(&failure.to_string());
@@ -37,7 +37,7 @@ pub fn run(settings: &RunSettings) -> ExitCode {
         }
     };
     let snapshot = &booted.started.loaded.snapshot;
-    let log_control = logs::install(&log_settings(settings, snapshot, booted.input.around.container));
+    let log_control = logs::install(&log_settings(&settings, snapshot, booted.input.around.container));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("gateway").build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -135,7 +135,7 @@ fn spawn_tasks(gateway: &Gateway, metrics: &MetricsHandle) -> anyhow::Result<()>
     tasks.spawn(gateway.lag.clone().run(stop.clone()));
     tasks.spawn(gateway.probes.clone().run(stop.clone()));
     gateway.probes.liveness().watch(
-        Arc::new(rpc::SelfHandshake::new(services.clone())),
+        Arc::new(SelfHandshake { surface: gateway.control_plane.clone() }),
         tokio::runtime::Handle::current(),
         stop.clone(),
     )?;
@@ -214,7 +214,7 @@ impl Listening {
             probes: gateway.probes.clone(),
             lifecycle: services.lifecycle.clone(),
             clock: Arc::clone(&services.clock),
-            sockets: Arc::new(rpc::Acceptor::new(services.clone())),
+            sockets: Arc::new(SocketGate { gateway: gateway.clone(), surface: gateway.control_plane.clone() }),
             metrics: Arc::clone(&render),
             grpc: grpc::routes(services, &gateway.probes),
         });

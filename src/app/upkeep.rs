@@ -6,7 +6,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::build::Gateway;
-use crate::config::types::session::Maintenance;
+use crate::config::types::session::{Amount, Maintenance, MaintenanceMode};
 use crate::live::Live;
 use crate::store::Retention;
 use crate::telemetry::{MetricsHandle, names};
@@ -69,7 +69,7 @@ async fn keep_store(gateway: Gateway, stop: CancellationToken) {
         if let Err(error) = services.store.prune_runs(before).await {
             tracing::warn!(target: "store", %error, "old runs could not be forgotten");
         }
-        let limits = retention(&services.live.load().snapshot.config.session.maintenance, now_ms);
+        let limits = retention(&services.live.load().snapshot.config.session.maintenance);
         match services.store.enforce_retention(limits, now_ms).await {
             Ok(report) if report.sessions > 0 => {
                 tracing::info!(target: "store", sessions = report.sessions, messages = report.messages, "retention removed old sessions");
@@ -95,5 +95,23 @@ async fn discover(gateway: Gateway, stop: CancellationToken) {
             tracing::info!(target: "models", provider = found.id, models = found.models.len(), "found a local model server");
             gateway.services.live.commit(Live { snapshot: current.snapshot.clone(), models: models.into() });
         }
+    }
+}
+
+/// Limits that configuration sets; nothing is removed unless it says `enforce`.
+fn retention(maintenance: &Maintenance) -> Retention {
+    if maintenance.mode != Some(MaintenanceMode::Enforce) {
+        return Retention::default();
+    }
+    const DAY_MS: u64 = 24 * 3600 * 1000;
+    let age_ms = maintenance
+        .prune_after
+        .as_ref()
+        .and_then(Amount::as_millis)
+        .or(maintenance.prune_days.map(|days| days.saturating_mul(DAY_MS)));
+    Retention {
+        max_entries: maintenance.max_entries,
+        max_age_ms: age_ms.and_then(|age| i64::try_from(age).ok()),
+        max_bytes: maintenance.max_disk_bytes.as_ref().and_then(Amount::as_bytes),
     }
 }
