@@ -41,9 +41,13 @@ pub fn window(stored: &[StoredMessage], max_chars: usize) -> Vec<Arc<Message>> {
         kept.push(message);
     }
     kept.reverse();
+    let is_user = |message: &Message| matches!(message, Message::User { .. });
+    let is_tool = |message: &Message| matches!(message, Message::Tool { .. });
+    // A turn of tool calls may be longer than the window; then its newest part is better than nothing.
     let start = kept
         .iter()
-        .position(|message| matches!(message, Message::User { .. }))
+        .position(is_user)
+        .or_else(|| kept.iter().position(|message| !is_tool(message)))
         .unwrap_or(kept.len());
     paired(kept.into_iter().skip(start)).into_iter().map(Arc::new).collect()
 }
@@ -149,6 +153,16 @@ mod tests {
             assistant("ok", &[]),
         ];
         assert_eq!(shape(cut, 10_000), ["user two", "assistant ok"]);
+    }
+
+    #[test]
+    fn a_turn_longer_than_the_window_keeps_its_newest_calls_with_their_results() {
+        let cut = vec![
+            tool_result("a", "t", "x", false, 0),
+            assistant("", &["b"]),
+            tool_result("b", "t", "x", false, 0),
+        ];
+        assert_eq!(shape(cut, 10_000), ["assistant ", "tool b"]);
     }
 
     #[test]

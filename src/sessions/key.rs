@@ -103,7 +103,10 @@ pub fn openai_user(agent: &AgentId, user: &str) -> SessionKey {
     let user = user.trim().to_lowercase();
     let rest = format!("openai-user:{user}");
     if user.is_empty() || rest.chars().count() > MAX_KEY_CHARS {
-        return join(agent, &format!("openai-user:{}", hex::encode(Sha256::digest(user.as_bytes()))));
+        return join(
+            agent,
+            &format!("openai-user:{}", hex::encode(Sha256::digest(user.as_bytes()))),
+        );
     }
     join(agent, &rest)
 }
@@ -123,7 +126,12 @@ pub fn kind(key: &SessionKey) -> Kind {
     match key.as_str() {
         "global" => Kind::Global,
         "unknown" => Kind::Unknown,
-        text if [":group:", ":channel:", ":room:"].iter().any(|part| text.contains(part)) => Kind::Group,
+        text if [":group:", ":channel:", ":room:"]
+            .iter()
+            .any(|part| text.contains(part)) =>
+        {
+            Kind::Group
+        }
         _ => Kind::Direct,
     }
 }

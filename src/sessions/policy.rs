@@ -1,81 +1,54 @@
 //! Whether a session may be sent to: its own setting, else the rules of `session.sendPolicy`. Pure.
 
-use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::key;
+use super::key::{self, Kind};
 use crate::base::SessionKey;
+use crate::config::types::session::{ChatType, SendAction, SendMatch, SendPolicy};
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum Action {
-    Allow,
-    Deny,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Policy {
-    default: Option<Action>,
-    rules: Vec<Rule>,
-}
-
-#[derive(Debug, Deserialize)]
-struct Rule {
-    action: Action,
-    #[serde(default, rename = "match")]
-    matches: Match,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Match {
-    channel: Option<String>,
-    chat_type: Option<String>,
-    key_prefix: Option<String>,
-    raw_key_prefix: Option<String>,
-}
-
-/// Whether a message from `channel` may go to the session. `settings` are the session's own, `runtime` the whole
-/// configuration with defaults.
-pub fn may_send(key: &SessionKey, channel: &str, settings: Option<&Map<String, Value>>, runtime: &Value) -> bool {
-    match settings.and_then(|settings| settings.get("sendPolicy")).and_then(Value::as_str) {
+/// Whether a message from `channel` may go to the session. `settings` are the session's own.
+pub fn may_send(key: &SessionKey, channel: &str, settings: Option<&Map<String, Value>>, policy: &SendPolicy) -> bool {
+    match settings
+        .and_then(|settings| settings.get("sendPolicy"))
+        .and_then(Value::as_str)
+    {
         Some("deny") => return false,
         Some("allow") => return true,
         _ => {}
     }
-    let policy: Policy = runtime
-        .pointer("/session/sendPolicy")
-        .and_then(|policy| Policy::deserialize(policy).ok())
-        .unwrap_or_default();
     let mut allowed = false;
-    for rule in policy.rules.iter().filter(|rule| rule.matches.fits(key, channel)) {
+    for rule in policy.rules.iter().filter(|rule| fits(&rule.when, key, channel)) {
         match rule.action {
-            Action::Deny => return false,
-            Action::Allow => allowed = true,
+            // A refusal is never outvoted by a rule that allows.
+            SendAction::Deny => return false,
+            SendAction::Allow => allowed = true,
         }
     }
-    allowed || policy.default != Some(Action::Deny)
+    allowed || policy.default != Some(SendAction::Deny)
 }
 
-impl Match {
-    fn fits(&self, session: &SessionKey, channel: &str) -> bool {
-        let full = session.as_str();
-        let short = full
-            .strip_prefix("agent:")
-            .and_then(|rest| rest.split_once(':'))
-            .map_or(full, |(_, rest)| rest);
-        let is = |wanted: &Option<String>, found: &str| {
-            wanted.as_deref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(found))
-        };
-        let starts = |wanted: &Option<String>, found: &str| {
-            wanted.as_deref().is_none_or(|wanted| found.starts_with(&wanted.to_lowercase()))
-        };
-        is(&self.channel, channel)
-            && is(&self.chat_type, key::kind(session).as_str())
-            && (starts(&self.key_prefix, short) || starts(&self.key_prefix, full))
-            && starts(&self.raw_key_prefix, full)
-    }
+fn fits(when: &SendMatch, session: &SessionKey, channel: &str) -> bool {
+    let full = session.as_str();
+    let short = full
+        .strip_prefix("agent:")
+        .and_then(|rest| rest.split_once(':'))
+        .map_or(full, |(_, rest)| rest);
+    let starts = |wanted: &Option<String>, found: &str| {
+        wanted
+            .as_deref()
+            .is_none_or(|wanted| found.starts_with(&wanted.to_lowercase()))
+    };
+    let right_channel = when
+        .channel
+        .as_deref()
+        .is_none_or(|wanted| wanted.eq_ignore_ascii_case(channel));
+    let right_type = match when.chat_type {
+        None => true,
+        Some(ChatType::Direct | ChatType::Dm) => key::kind(session) == Kind::Direct,
+        Some(ChatType::Group) => key::kind(session) == Kind::Group && !full.contains(":channel:"),
+        Some(ChatType::Channel) => full.contains(":channel:"),
+    };
+    right_channel && right_type && starts(&when.key_prefix, short) && starts(&when.raw_key_prefix, full)
 }
 
 #[cfg(test)]
@@ -85,9 +58,9 @@ mod tests {
     use super::*;
 
     fn allowed(settings: Value, policy: Value) -> bool {
-        let runtime = json!({ "session": { "sendPolicy": policy } });
         let key = SessionKey::new("agent:main:cron:nightly");
-        may_send(&key, "webchat", settings.as_object(), &runtime)
+        let policy: SendPolicy = serde_json::from_value(policy).unwrap();
+        may_send(&key, "webchat", settings.as_object(), &policy)
     }
 
     #[test]
@@ -103,6 +76,6 @@ mod tests {
         assert!(!allowed(json!({}), json!({"default": "allow", "rules": [allow, deny]})));
         assert!(allowed(json!({}), json!({"default": "deny", "rules": [allow]})));
         assert!(!allowed(json!({}), json!({"default": "deny", "rules": []})));
-        assert!(allowed(json!({}), Value::Null));
+        assert!(allowed(json!({}), json!({})));
     }
 }

@@ -64,9 +64,7 @@ pub fn session_model(row: &SessionRow, snapshot: &Snapshot, models: &Registry) -
 
 /// The thinking level of an agent's sessions unless they set another.
 pub fn thinking_default(profile: Option<&AgentProfile>) -> &str {
-    profile
-        .and_then(|profile| profile.thinking.as_deref())
-        .unwrap_or("off")
+    profile.and_then(|profile| profile.thinking.as_deref()).unwrap_or("off")
 }
 
 /// The thinking level in force for a session.
@@ -161,11 +159,11 @@ pub fn entry(row: &SessionRow, state_db: &Path) -> Map<String, Value> {
     map
 }
 
-/// `resolved` of `sessions.patch`.
-pub fn resolved(row: &SessionRow, snapshot: &Snapshot, models: &Registry) -> Value {
+/// `resolved` of `sessions.patch`: what a session with these settings uses next.
+pub fn resolved(settings: &Map<String, Value>, agent: &AgentId, snapshot: &Snapshot, models: &Registry) -> Value {
     let mut map = Map::new();
     // A change of model shows at once, whatever answered last.
-    let model = model_override(&row.settings, models).or_else(|| agent_model(snapshot.agent(&row.agent_id), models));
+    let model = model_override(settings, models).or_else(|| agent_model(snapshot.agent(agent.as_str()), models));
     put_model(&mut map, model.as_ref());
     map.insert("agentRuntime".to_owned(), agent_runtime());
     Value::Object(map)

@@ -35,7 +35,10 @@ fn image(index: usize, attachment: &Value) -> Result<Part, Fault> {
         Some(url) => url.split_once(',').map_or("", |(_, data)| data),
         None => content,
     };
-    let data: String = base64.chars().filter(|character| !character.is_ascii_whitespace()).collect();
+    let data: String = base64
+        .chars()
+        .filter(|character| !character.is_ascii_whitespace())
+        .collect();
     let bytes = STANDARD
         .decode(&data)
         .map_err(|_| Fault::invalid(format!("attachment {name}: invalid base64 content")))?;
@@ -79,7 +82,11 @@ mod tests {
 
     #[test]
     fn the_content_decides_the_type_and_data_urls_are_unwrapped() {
-        for content in [PNG.to_owned(), format!("data:image/jpeg;base64,{PNG}"), "iVBO\nRw0KGgo=".to_owned()] {
+        for content in [
+            PNG.to_owned(),
+            format!("data:image/jpeg;base64,{PNG}"),
+            "iVBO\nRw0KGgo=".to_owned(),
+        ] {
             let parts = images(&[json!({"type": "image", "mimeType": "image/jpeg", "content": content})]).unwrap();
             assert_eq!(
                 parts,
@@ -98,7 +105,10 @@ mod tests {
             refused(json!({"fileName": "a.txt", "content": "aGVsbG8="})),
             "attachment a.txt: only PNG, JPEG, GIF and WebP images are supported"
         );
-        assert_eq!(refused(json!({"content": "%%"})), "attachment #1: invalid base64 content");
+        assert_eq!(
+            refused(json!({"content": "%%"})),
+            "attachment #1: invalid base64 content"
+        );
         assert_eq!(refused(json!("x")), "attachment #1: content must be base64 string");
         let large = STANDARD.encode(vec![0_u8; MAX_BYTES + 1]);
         assert_eq!(

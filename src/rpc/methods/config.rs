@@ -21,12 +21,11 @@ pub const METHODS: &[Method] = &[method!(
 #[serde(deny_unknown_fields)]
 struct Nothing {}
 
-#[expect(clippy::unused_async, reason = "handlers are async")]
 async fn get(ctx: RequestCtx, _params: Nothing) -> MethodResult {
     payload(&view(&ctx.live.snapshot))
 }
 
 /// The configuration as clients may see it: secrets are replaced.
 fn view(snapshot: &Snapshot) -> Value {
-    crate::config::view(snapshot, true)
+    crate::config::view::view(snapshot, true)
 }

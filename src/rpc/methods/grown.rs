@@ -102,8 +102,14 @@ mod tests {
             "invalid chat.send params: must have required property 'sessionKey'; must have required property \
              'message'; must have required property 'idempotencyKey'"
         );
-        let long = format!(r#"{{"sessionKey":"{}","message":"x","idempotencyKey":"v2"}}"#, "k".repeat(513));
-        assert_eq!(error(&long), "invalid chat.send params: at /sessionKey: must NOT have more than 512 characters");
+        let long = format!(
+            r#"{{"sessionKey":"{}","message":"x","idempotencyKey":"v2"}}"#,
+            "k".repeat(513)
+        );
+        assert_eq!(
+            error(&long),
+            "invalid chat.send params: at /sessionKey: must NOT have more than 512 characters"
+        );
         assert_eq!(
             error(r#"{"sessionKey":"main","message":"x","idempotencyKey":"v3","zzz":1}"#),
             "invalid chat.send params: at root: unexpected property 'zzz'"
@@ -112,7 +118,8 @@ mod tests {
 
     #[test]
     fn keys_of_protocol_4_are_accepted_there_and_refused_in_protocol_3() {
-        let json = r#"{"sessionKey":"main","message":"x","idempotencyKey":"k","agentId":"ops","expectedLeafEntryId":null}"#;
+        let json =
+            r#"{"sessionKey":"main","message":"x","idempotencyKey":"k","agentId":"ops","expectedLeafEntryId":null}"#;
         let params = parsed::<ChatSend>("chat.send", json, 4).unwrap();
         assert_eq!(params.agent_id.as_deref(), Some("ops"));
         let error = parsed::<ChatSend>("chat.send", json, 3).unwrap_err();
@@ -122,14 +129,20 @@ mod tests {
              at root: unexpected property 'agentId'"
         );
         let error = parsed::<ChatHistory>("chat.history", r#"{"sessionKey":"main","offset":1}"#, 3).unwrap_err();
-        assert_eq!(error, "invalid chat.history params: at root: unexpected property 'offset'");
+        assert_eq!(
+            error,
+            "invalid chat.history params: at root: unexpected property 'offset'"
+        );
     }
 
     #[test]
     fn the_list_call_of_the_newest_control_ui_is_accepted() {
         let json = r#"{"includeGlobal":true,"includeUnknown":true,"configuredAgentsOnly":true,"limit":10000,
             "includeDerivedTitles":true,"includeLastMessage":true,"ownerFirst":true,"agentId":"main"}"#;
-        assert_eq!(parsed::<SessionsList>("sessions.list", json, 4).unwrap().limit, Some(10_000));
+        assert_eq!(
+            parsed::<SessionsList>("sessions.list", json, 4).unwrap().limit,
+            Some(10_000)
+        );
         assert!(parsed::<SessionsList>("sessions.list", r#"{"limit":0}"#, 4).is_err());
     }
 

@@ -1,57 +1,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::config::{AuthMode, ModelSelection, ResolvedAuth};
 
-fn snapshot() -> Snapshot {
-    Snapshot {
-        generation: 1,
-        hash: String::new(),
-        loaded_at_ms: 0,
-        path: "/c/openclaw.json".into(),
-        exists: true,
-        raw: String::new(),
-        parsed: Value::Null,
-        source: Value::Null,
-        runtime: Value::Null,
-        config: crate::config::types::Config::default(),
-        warnings: Vec::new(),
-        state_dir: "/state".into(),
-        auth: ResolvedAuth {
-            mode: AuthMode::None,
-            token: None,
-            password: None,
-            trusted_proxy: None,
-            trusted_proxies: Vec::new(),
-            allow_real_ip_fallback: false,
-            rate_limit: None,
-            allowed_origins: Vec::new(),
-            host_header_origin_fallback: false,
-            control_ui_insecure_auth: false,
-            control_ui_device_auth_disabled: false,
-            shared_generation: String::new(),
-        },
-        providers: Vec::new(),
-        agents: vec![AgentProfile {
-            id: AgentId::new("main"),
-            is_default: true,
-            name: None,
-            identity_name: None,
-            identity_emoji: None,
-            identity_avatar: None,
-            identity_theme: None,
-            model: ModelSelection {
-                primary: Some("mock/m1".into()),
-                fallbacks: Vec::new(),
-            },
-            system_prompt: None,
-            workspace: "/w".into(),
-            run_timeout: None,
-            thinking: None,
-            context_messages: 10,
-            allowed_models: Vec::new(),
-        }],
-    }
+fn snapshot() -> Arc<Snapshot> {
+    let text = "{agents: {list: [{id: 'main', default: true, model: 'mock/m1'}]}}";
+    crate::config::snapshot_from_json5(text, Path::new("/state"), &crate::config::Env::default()).unwrap()
 }
 
 fn row() -> SessionRow {
@@ -81,7 +34,10 @@ fn a_session_that_never_ran_shows_its_agents_model_and_no_usage() {
     assert_eq!(view["kind"], "direct");
     assert_eq!((&view["modelProvider"], &view["model"]), (&json!("mock"), &json!("m1")));
     assert_eq!(view["totalTokensFresh"], false);
-    assert_eq!(view["thinkingOptions"], json!(["off", "minimal", "low", "medium", "high"]));
+    assert_eq!(
+        view["thinkingOptions"],
+        json!(["off", "minimal", "low", "medium", "high"])
+    );
     for absent in ["status", "inputTokens", "totalTokens", "startedAt", "label", "chatType"] {
         assert!(view.get(absent).is_none(), "{absent}");
     }
@@ -108,23 +64,32 @@ fn a_finished_session_shows_times_tokens_and_settings_but_no_override_internals(
     assert_eq!(view["status"], "done");
     assert_eq!(view["runtimeMs"], 2_091);
     assert_eq!((&view["inputTokens"], &view["totalTokens"]), (&json!(100), &json!(100)));
-    assert_eq!((&view["label"], &view["displayName"]), (&json!("Temp one"), &json!("Temp one")));
+    assert_eq!(
+        (&view["label"], &view["displayName"]),
+        (&json!("Temp one"), &json!("Temp one"))
+    );
     assert_eq!(view["thinkingLevel"], "low");
     assert_eq!(view["model"], "nosuch");
     assert!(view.get("modelOverride").is_none());
 
     let entry = entry(&row, Path::new("/state/state.db"));
     assert_eq!(entry["modelOverride"], "nosuch");
-    assert_eq!(entry["sessionFile"], "/state/state.db#6c142b45-6dc2-47e6-8bea-f5d1ff628c6a");
+    assert_eq!(
+        entry["sessionFile"],
+        "/state/state.db#6c142b45-6dc2-47e6-8bea-f5d1ff628c6a"
+    );
 }
 
 #[test]
 fn clearing_an_override_shows_the_agents_model_although_another_answered_last() {
     let mut row = row();
     row.model = Some(("mock".into(), "m2".into()));
-    let resolved = resolved(&row, &snapshot(), &Registry::default());
+    let resolved = resolved(&row.settings, &AgentId::new("main"), &snapshot(), &Registry::default());
     assert_eq!(resolved["model"], "m1");
-    assert_eq!(session_model(&row, &snapshot(), &Registry::default()).unwrap().model, Arc::from("m2"));
+    assert_eq!(
+        session_model(&row, &snapshot(), &Registry::default()).unwrap().model,
+        Arc::from("m2")
+    );
 }
 
 #[test]

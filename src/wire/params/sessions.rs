@@ -219,7 +219,13 @@ pub struct SessionsCreate {
 }
 
 impl Grown for SessionsCreate {
-    const LATER: &'static [&'static str] = &["idempotencyKey", "thinkingLevel", "category", "attachments", "timeoutMs"];
+    const LATER: &'static [&'static str] = &[
+        "idempotencyKey",
+        "thinkingLevel",
+        "category",
+        "attachments",
+        "timeoutMs",
+    ];
     // What would change where or with which rights the session works is not ignored but refused as unknown.
     const IGNORED: &'static [&'static str] = &[
         "displayName",

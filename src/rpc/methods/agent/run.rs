@@ -23,10 +23,20 @@ pub(super) async fn agent(ctx: RequestCtx, params: Agent) -> MethodResult {
     let model = model(&ctx, &params)?;
     let target = target(&ctx, &params)?;
     check_delivery(&params)?;
-    let row = ctx.services.store.session(target.key.as_str()).await.map_err(store_fault)?;
+    let row = ctx
+        .services
+        .store
+        .session(target.key.as_str())
+        .await
+        .map_err(store_fault)?;
     let settings = row.as_ref().map(|row| &row.settings);
     let channel = params.channel.as_deref().unwrap_or("webchat");
-    if !policy::may_send(&target.key, channel, settings, &ctx.live.snapshot.runtime) {
+    if !policy::may_send(
+        &target.key,
+        channel,
+        settings,
+        &ctx.live.snapshot.config.session.send_policy,
+    ) {
         return Err(Fault::invalid("send blocked by session policy").into());
     }
     let run_id = RunId::new(params.idempotency_key.as_str());
@@ -68,10 +78,16 @@ fn target(ctx: &RequestCtx, params: &Agent) -> Result<Target, Fault> {
     if let Some(named) = named
         && ctx.live.snapshot.agent(key::agent_id(named).as_str()).is_none()
     {
-        return Err(Fault::invalid(format!("invalid agent params: unknown agent id \"{named}\"")));
+        return Err(Fault::invalid(format!(
+            "invalid agent params: unknown agent id \"{named}\""
+        )));
     }
     let agent = named.map_or_else(|| ctx.live.snapshot.default_agent().clone(), key::agent_id);
-    let text = params.session_key.as_deref().map(str::trim).filter(|text| !text.is_empty());
+    let text = params
+        .session_key
+        .as_deref()
+        .map(str::trim)
+        .filter(|text| !text.is_empty());
     let target = match text {
         Some(text) => Target::of(ctx, text, named)?,
         None => Target {
@@ -90,13 +106,20 @@ fn target(ctx: &RequestCtx, params: &Agent) -> Result<Target, Fault> {
 }
 
 fn model(ctx: &RequestCtx, params: &Agent) -> Result<Option<ModelRef>, Fault> {
-    let blank = |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    let blank = |text: &Option<String>| {
+        text.as_deref()
+            .map(str::trim)
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
     let (provider, model) = (blank(&params.provider), blank(&params.model));
     if provider.is_none() && model.is_none() {
         return Ok(None);
     }
     if !is_admin(ctx) {
-        return Err(Fault::invalid("provider/model overrides are not authorized for this caller."));
+        return Err(Fault::invalid(
+            "provider/model overrides are not authorized for this caller.",
+        ));
     }
     let Some(model) = model else {
         return Err(Fault::invalid("invalid agent params: provider needs a model beside it"));
@@ -150,7 +173,14 @@ async fn end(ctx: &RequestCtx, run_id: &RunId) -> Result<RunRecord, Fault> {
         if let Some(record) = ctx.services.runs.wait(run_id.clone(), WAIT_STEP).await {
             return Ok(record);
         }
-        if ctx.services.store.run(run_id.as_str()).await.map_err(store_fault)?.is_none() {
+        if ctx
+            .services
+            .store
+            .run(run_id.as_str())
+            .await
+            .map_err(store_fault)?
+            .is_none()
+        {
             return Err(Fault::new(
                 FaultKind::Internal,
                 format!("run \"{run_id}\" disappeared before it ended"),
@@ -162,7 +192,12 @@ async fn end(ctx: &RequestCtx, run_id: &RunId) -> Result<RunRecord, Fault> {
 /// The final answer: a payload, beside an error if the run failed.
 fn finished(record: &RunRecord) -> MethodResult {
     let failed = matches!(record.state, "error" | "interrupted");
-    let text = || record.error.clone().unwrap_or_else(|| format!("run was {}", record.state));
+    let text = || {
+        record
+            .error
+            .clone()
+            .unwrap_or_else(|| format!("run was {}", record.state))
+    };
     let value = record.result.clone().unwrap_or_else(|| match record.state {
         "ok" => json!({ "runId": record.run_id, "status": "ok", "summary": "completed" }),
         "aborted" | "timeout" => json!({
@@ -220,6 +255,9 @@ mod tests {
     #[test]
     fn an_answered_run_replays_its_stored_payload() {
         let stored = json!({"runId": "agent-6", "status": "ok", "summary": "completed", "result": {"payloads": []}});
-        assert_eq!(finished(&record("ok", None, Some(stored.clone()))).unwrap().get(), stored.to_string());
+        assert_eq!(
+            finished(&record("ok", None, Some(stored.clone()))).unwrap().get(),
+            stored.to_string()
+        );
     }
 }

@@ -49,7 +49,10 @@ fn view(record: &RunRecord, failed: bool) -> Value {
     put("startedAt", record.started_at_ms.map(Value::from));
     put("endedAt", record.ended_at_ms.map(Value::from));
     if failed {
-        let text = record.error.clone().unwrap_or_else(|| format!("run was {}", record.state));
+        let text = record
+            .error
+            .clone()
+            .unwrap_or_else(|| format!("run was {}", record.state));
         put("error", Some(json!(text)));
     }
     put("stopReason", record.stop_reason.as_ref().map(|reason| json!(reason)));
@@ -88,6 +91,9 @@ mod tests {
         );
         let failed = view(&record("error", Some("no"), None), true);
         assert_eq!((&failed["status"], &failed["error"]), (&json!("error"), &json!("no")));
-        assert_eq!(view(&record("interrupted", None, None), true)["error"], "run was interrupted");
+        assert_eq!(
+            view(&record("interrupted", None, None), true)["error"],
+            "run was interrupted"
+        );
     }
 }

@@ -96,7 +96,10 @@ fn session_info(ctx: &RequestCtx, target: &Target, row: Option<&SessionRow>) -> 
     }
     let mut map = Map::new();
     map.insert("key".to_owned(), json!(target.key));
-    map.insert("kind".to_owned(), json!(crate::sessions::key::kind(&target.key).as_str()));
+    map.insert(
+        "kind".to_owned(),
+        json!(crate::sessions::key::kind(&target.key).as_str()),
+    );
     map.insert("updatedAt".to_owned(), Value::Null);
     if let Value::Object(defaults) = rows::defaults(&target.agent, &ctx.live.snapshot, &ctx.live.models) {
         map.extend(defaults);
@@ -123,24 +126,16 @@ async fn page(
         .messages(&row.key, before, limit)
         .await
         .map_err(store_fault)?;
-    let max_chars = match params.max_chars {
-        Some(max) => usize::try_from(max).unwrap_or(usize::MAX),
-        None => configured_max_chars(&ctx.live.snapshot.runtime),
-    };
+    let configured = ctx.live.snapshot.config.gateway.webchat.chat_history_max_chars;
+    let max_chars = params
+        .max_chars
+        .or(configured)
+        .map_or(DEFAULT_MAX_CHARS, |max| usize::try_from(max).unwrap_or(usize::MAX));
     let budget = params
         .max_bytes
         .and_then(|bytes| usize::try_from(bytes).ok())
         .map_or(BUDGET, |bytes| bytes.min(BUDGET));
     Ok(fit(&stored, offset, max_chars, budget))
-}
-
-fn configured_max_chars(runtime: &Value) -> usize {
-    runtime
-        .pointer("/gateway/webchat/chatHistoryMaxChars")
-        .and_then(Value::as_u64)
-        .and_then(|max| usize::try_from(max).ok())
-        .filter(|max| *max > 0)
-        .unwrap_or(DEFAULT_MAX_CHARS)
 }
 
 /// The newest messages that fit `budget`; at least one, if there is any.
@@ -162,7 +157,10 @@ fn fit(stored: &[StoredMessage], offset: u64, max_chars: usize, budget: usize) -
     }
     let kept = messages.len() as u64;
     messages.reverse();
-    let oldest = stored.len().checked_sub(messages.len()).and_then(|index| stored.get(index));
+    let oldest = stored
+        .len()
+        .checked_sub(messages.len())
+        .and_then(|index| stored.get(index));
     Page {
         messages,
         has_more: oldest.is_some_and(|message| message.seq > 1),

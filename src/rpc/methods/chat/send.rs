@@ -58,7 +58,7 @@ pub(in crate::rpc::methods) async fn submit(ctx: &RequestCtx, outgoing: Outgoing
     let key = &outgoing.target.key;
     let row = ctx.services.store.session(key.as_str()).await.map_err(store_fault)?;
     let settings = row.as_ref().map(|row| &row.settings);
-    if !policy::may_send(key, CHANNEL, settings, &ctx.live.snapshot.runtime) {
+    if !policy::may_send(key, CHANNEL, settings, &ctx.live.snapshot.config.session.send_policy) {
         return Err(Fault::invalid("send blocked by session policy"));
     }
     let request = RunRequest {
@@ -178,7 +178,10 @@ mod tests {
     fn the_acknowledgement_says_whether_a_run_started_runs_or_is_over() {
         let asked = RunId::new("k1");
         let ack = |accepted| acknowledgement(&asked, accepted).unwrap();
-        assert_eq!(ack(Accepted::New { accepted_at_ms: 1 }), json!({"runId": "k1", "status": "started"}));
+        assert_eq!(
+            ack(Accepted::New { accepted_at_ms: 1 }),
+            json!({"runId": "k1", "status": "started"})
+        );
         let twin = Accepted::InFlight {
             run_id: RunId::new("first"),
             accepted_at_ms: 1,

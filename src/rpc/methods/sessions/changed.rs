@@ -33,7 +33,11 @@ pub(super) fn publish(ctx: &RequestCtx, key: &SessionKey, reason: &str, row: Opt
     event.insert("ts".to_owned(), json!(ctx.services.clock.now_ms()));
     if let Some(row) = row {
         let members = rows::row_map(row, &ctx.live.snapshot, &ctx.live.models);
-        event.extend(members.into_iter().filter(|(name, _)| !NOT_IN_EVENT.contains(&name.as_str())));
+        event.extend(
+            members
+                .into_iter()
+                .filter(|(name, _)| !NOT_IN_EVENT.contains(&name.as_str())),
+        );
         let active = ctx.services.runs.active().sessions.contains(key);
         event.insert("hasActiveRun".to_owned(), json!(active));
     }
@@ -60,9 +64,10 @@ pub(super) fn entry(ctx: &RequestCtx, row: &SessionRow) -> Map<String, Value> {
 /// Refuses a change that was meant for another incarnation.
 pub(super) fn check_incarnation(row: Option<&SessionRow>, expected: Option<&str>) -> Result<(), Fault> {
     match expected {
-        Some(expected) if row.is_none_or(|row| row.session_id != expected) => {
-            Err(Fault::new(crate::domain::FaultKind::Conflict, "session changed; reload it and retry"))
-        }
+        Some(expected) if row.is_none_or(|row| row.session_id != expected) => Err(Fault::new(
+            crate::domain::FaultKind::Conflict,
+            "session changed; reload it and retry",
+        )),
         _ => Ok(()),
     }
 }

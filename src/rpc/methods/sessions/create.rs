@@ -108,7 +108,12 @@ async fn settings(ctx: &RequestCtx, target: &Target, params: &SessionsCreate) ->
     }
     if let Some(parent) = &params.parent_session_key {
         let parent = Target::of(ctx, parent, None)?;
-        let found = ctx.services.store.session(parent.key.as_str()).await.map_err(store_fault)?;
+        let found = ctx
+            .services
+            .store
+            .session(parent.key.as_str())
+            .await
+            .map_err(store_fault)?;
         if found.is_none() {
             return Err(Fault::invalid(format!("unknown parent session: {}", parent.key)));
         }

@@ -22,7 +22,11 @@ pub(super) async fn delete(ctx: RequestCtx, params: SessionsDelete) -> MethodRes
     let store = &ctx.services.store;
     let row = store.session(target.key.as_str()).await.map_err(store_fault)?;
     check_incarnation(row.as_ref(), params.expected_session_id.as_deref())?;
-    let archived = |name: &str| row.as_ref().and_then(|row| row.settings.get(name)).and_then(Value::as_bool);
+    let archived = |name: &str| {
+        row.as_ref()
+            .and_then(|row| row.settings.get(name))
+            .and_then(Value::as_bool)
+    };
     if archived_only && row.is_some() && archived("archived") != Some(true) {
         return Err(Fault::invalid(format!("session \"{}\" is not archived", target.key)).into());
     }

@@ -7,24 +7,20 @@ use crate::rpc::methods::target::Target;
 use crate::rpc::validation::NoParams;
 use crate::wire::params::sessions::SessionKeyOnly;
 
-#[expect(clippy::unused_async, reason = "handlers are async")]
 pub(super) async fn subscribe(ctx: RequestCtx, _params: NoParams) -> MethodResult {
     ctx.services.hub.subscribe_sessions(&ctx.conn.id, true);
     payload(&json!({ "subscribed": true }))
 }
 
-#[expect(clippy::unused_async, reason = "handlers are async")]
 pub(super) async fn unsubscribe(ctx: RequestCtx, _params: NoParams) -> MethodResult {
     ctx.services.hub.subscribe_sessions(&ctx.conn.id, false);
     payload(&json!({ "subscribed": false }))
 }
 
-#[expect(clippy::unused_async, reason = "handlers are async")]
 pub(super) async fn subscribe_messages(ctx: RequestCtx, params: SessionKeyOnly) -> MethodResult {
     messages(&ctx, &params, true)
 }
 
-#[expect(clippy::unused_async, reason = "handlers are async")]
 pub(super) async fn unsubscribe_messages(ctx: RequestCtx, params: SessionKeyOnly) -> MethodResult {
     messages(&ctx, &params, false)
 }

@@ -12,7 +12,7 @@ use crate::rpc::method::{MethodResult, RequestCtx, payload};
 use crate::rpc::methods::store_fault;
 use crate::rpc::methods::target::Target;
 use crate::sessions::{key, rows};
-use crate::store::{SessionPage, SessionQuery, SessionRow};
+use crate::store::{SessionQuery, SessionRow};
 use crate::wire::params::sessions::{SessionsDescribe, SessionsList};
 
 const DEFAULT_LIMIT: u64 = 100;
@@ -40,7 +40,8 @@ pub(super) async fn list(ctx: RequestCtx, params: SessionsList) -> MethodResult 
     };
     let page = page(&ctx, &params, query, offset, limit).await?;
     let returned = page.rows.len() as u64;
-    let has_more = offset + returned < page.total && returned > 0;
+    let next_offset = offset + page.read;
+    let has_more = next_offset < page.total && page.read > 0;
     let active: HashSet<SessionKey> = ctx.services.runs.active().sessions.into_iter().collect();
     let wanted = Texts {
         title: params.include_derived_titles == Some(true),
@@ -69,7 +70,7 @@ pub(super) async fn list(ctx: RequestCtx, params: SessionsList) -> MethodResult 
     if ctx.conn.protocol >= 4
         && let Some(map) = answer.as_object_mut()
     {
-        let next = has_more.then_some(offset + returned);
+        let next = has_more.then_some(next_offset);
         map.insert("nextOffset".to_owned(), json!(next));
     }
     payload(&answer)
@@ -77,7 +78,12 @@ pub(super) async fn list(ctx: RequestCtx, params: SessionsList) -> MethodResult 
 
 pub(super) async fn describe(ctx: RequestCtx, params: SessionsDescribe) -> MethodResult {
     let target = Target::of(&ctx, &params.key, params.agent_id.as_deref())?;
-    let row = ctx.services.store.session(target.key.as_str()).await.map_err(store_fault)?;
+    let row = ctx
+        .services
+        .store
+        .session(target.key.as_str())
+        .await
+        .map_err(store_fault)?;
     let Some(row) = row else {
         return payload(&json!({ "session": null }));
     };
@@ -92,6 +98,14 @@ pub(super) async fn describe(ctx: RequestCtx, params: SessionsDescribe) -> Metho
     payload(&json!({ "session": view }))
 }
 
+/// Rows to show.
+struct Page {
+    rows: Vec<SessionRow>,
+    /// How far the list was read; more than `rows` if some of them are not shown.
+    read: u64,
+    total: u64,
+}
+
 /// What storage can filter it pages itself; the rest is filtered here, over a bounded number of rows.
 async fn page(
     ctx: &RequestCtx,
@@ -99,44 +113,85 @@ async fn page(
     query: SessionQuery,
     offset: u64,
     limit: u64,
-) -> Result<SessionPage, Fault> {
-    let archived = params.archived.as_ref().and_then(Value::as_bool);
-    let everything = archived.is_none() && (ctx.conn.protocol < 4 || params.archived.is_some());
-    if params.spawned_by.is_none() && everything {
+) -> Result<Page, Fault> {
+    let store = &ctx.services.store;
+    let archived = Archived::of(ctx.conn.protocol, params.archived.as_ref());
+    if params.spawned_by.is_none() && archived != Archived::Only {
         let query = SessionQuery {
             offset: u32::try_from(offset).unwrap_or(u32::MAX),
             limit: u32::try_from(limit).unwrap_or(u32::MAX),
             ..query
         };
-        return ctx.services.store.sessions(query).await.map_err(store_fault);
+        let found = store.sessions(query).await.map_err(store_fault)?;
+        return Ok(Page {
+            read: found.rows.len() as u64,
+            total: found.total,
+            rows: found.rows.into_iter().filter(|row| archived.shows(row)).collect(),
+        });
     }
-    let query = SessionQuery {
-        limit: u32::try_from(MAX_LIMIT).unwrap_or(u32::MAX),
-        ..query
-    };
-    let page = ctx.services.store.sessions(query).await.map_err(store_fault)?;
     let spawner = match &params.spawned_by {
         Some(text) => Some(Target::of(ctx, text, params.agent_id.as_deref())?.key),
         None => None,
     };
-    let keep = |row: &SessionRow| {
-        let put_away = row.settings.get("archived").and_then(Value::as_bool).unwrap_or(false);
-        let by = row.settings.get("spawnedBy").and_then(Value::as_str);
-        (everything || put_away == archived.unwrap_or(false))
-            && spawner.as_ref().is_none_or(|spawner| by == Some(spawner.as_str()))
+    let query = SessionQuery {
+        limit: u32::try_from(MAX_LIMIT).unwrap_or(u32::MAX),
+        ..query
     };
-    Ok(cut(page.rows.into_iter().filter(keep).collect(), offset, limit))
+    let found = store.sessions(query).await.map_err(store_fault)?;
+    let by = |row: &SessionRow| row.settings.get("spawnedBy").and_then(Value::as_str).map(str::to_owned);
+    let rows: Vec<SessionRow> = found
+        .rows
+        .into_iter()
+        .filter(|row| archived.shows(row))
+        .filter(|row| {
+            spawner
+                .as_ref()
+                .is_none_or(|spawner| by(row).as_deref() == Some(spawner.as_str()))
+        })
+        .collect();
+    Ok(cut(rows, offset, limit))
 }
 
-fn cut(rows: Vec<SessionRow>, offset: u64, limit: u64) -> SessionPage {
+fn cut(rows: Vec<SessionRow>, offset: u64, limit: u64) -> Page {
     let total = rows.len() as u64;
     let (offset, limit) = (
         usize::try_from(offset).unwrap_or(usize::MAX),
         usize::try_from(limit).unwrap_or(usize::MAX),
     );
-    SessionPage {
-        rows: rows.into_iter().skip(offset).take(limit).collect(),
+    let rows: Vec<SessionRow> = rows.into_iter().skip(offset).take(limit).collect();
+    Page {
+        read: rows.len() as u64,
         total,
+        rows,
+    }
+}
+
+/// Which sessions are shown, as to their being put away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Archived {
+    Shown,
+    Hidden,
+    Only,
+}
+
+impl Archived {
+    /// Protocol 3 knows no archive and sees everything.
+    fn of(protocol: u8, asked: Option<&Value>) -> Self {
+        match asked {
+            Some(Value::Bool(true)) => Self::Only,
+            Some(Value::String(_)) => Self::Shown,
+            _ if protocol < 4 => Self::Shown,
+            _ => Self::Hidden,
+        }
+    }
+
+    fn shows(self, row: &SessionRow) -> bool {
+        let archived = row.settings.get("archived").and_then(Value::as_bool).unwrap_or(false);
+        match self {
+            Self::Shown => true,
+            Self::Hidden => !archived,
+            Self::Only => archived,
+        }
     }
 }
 

@@ -64,7 +64,12 @@ async fn find(ctx: &RequestCtx, params: &SessionsResolve) -> Result<Result<Sessi
     let agent_id = params.agent_id.as_deref().map(|text| key::agent_id(text).to_string());
     if let Some(written) = &params.key {
         let target = Target::of(ctx, written, params.agent_id.as_deref())?;
-        let row = ctx.services.store.session(target.key.as_str()).await.map_err(store_fault)?;
+        let row = ctx
+            .services
+            .store
+            .session(target.key.as_str())
+            .await
+            .map_err(store_fault)?;
         let row = row.filter(|row| spawned_by(ctx, params, row));
         return Ok(row.ok_or_else(|| Fault::invalid(format!("No session found: {written}"))));
     }

@@ -56,9 +56,11 @@ pub(super) async fn patch(ctx: RequestCtx, params: SessionsPatch) -> MethodResul
         check_label(&ctx, &target.key, label).await?;
     }
     let store = &ctx.services.store;
-    if params.expected_session_id.is_some() {
-        let row = store.session(target.key.as_str()).await.map_err(store_fault)?;
-        check_incarnation(row.as_ref(), params.expected_session_id.as_deref())?;
+    let before = store.session(target.key.as_str()).await.map_err(store_fault)?;
+    check_incarnation(before.as_ref(), params.expected_session_id.as_deref())?;
+    if before.is_none() && says_nothing(&settings) {
+        // Clients mark what they show as read, also sessions that do not exist yet; that makes no session.
+        return answer(&ctx, &target, Map::new(), &settings);
     }
     let row = store
         .patch_session(PatchSession {
@@ -70,13 +72,24 @@ pub(super) async fn patch(ctx: RequestCtx, params: SessionsPatch) -> MethodResul
         .await
         .map_err(store_fault)?;
     publish(&ctx, &target.key, "patch", Some(&row));
+    answer(&ctx, &target, entry(&ctx, &row), &row.settings)
+}
+
+fn answer(ctx: &RequestCtx, target: &Target, entry: Map<String, Value>, settings: &Map<String, Value>) -> MethodResult {
     payload(&json!({
         "ok": true,
-        "path": state_db(&ctx).display().to_string(),
+        "path": state_db(ctx).display().to_string(),
         "key": target.key,
-        "entry": entry(&ctx, &row),
-        "resolved": rows::resolved(&row, &ctx.live.snapshot, &ctx.live.models),
+        "entry": entry,
+        "resolved": rows::resolved(settings, &target.agent, &ctx.live.snapshot, &ctx.live.models),
     }))
+}
+
+/// Whether a session that does not exist has these settings already.
+fn says_nothing(settings: &Map<String, Value>) -> bool {
+    settings
+        .values()
+        .all(|value| value.is_null() || *value == Value::Bool(false))
 }
 
 fn sent_settings(params: &SessionsPatch) -> Map<String, Value> {

@@ -36,7 +36,10 @@ async fn one(ctx: &RequestCtx, written: &str, limit: u64, max_chars: usize) -> R
         return Ok(json!({ "key": written, "status": "missing", "items": [] }));
     }
     let read = u32::try_from(limit * READ_FACTOR).unwrap_or(u32::MAX);
-    let stored = store.messages(target.key.as_str(), None, read).await.map_err(store_fault)?;
+    let stored = store
+        .messages(target.key.as_str(), None, read)
+        .await
+        .map_err(store_fault)?;
     let shown = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut items: Vec<Value> = stored
         .iter()

@@ -22,7 +22,12 @@ pub(super) async fn steer(ctx: RequestCtx, params: SessionsSend) -> MethodResult
 
 async fn deliver(ctx: RequestCtx, params: SessionsSend, interrupt: bool) -> MethodResult {
     let target = Target::of(&ctx, &params.key, params.agent_id.as_deref())?;
-    let row = ctx.services.store.session(target.key.as_str()).await.map_err(store_fault)?;
+    let row = ctx
+        .services
+        .store
+        .session(target.key.as_str())
+        .await
+        .map_err(store_fault)?;
     let Some(row) = row else {
         return Err(Fault::invalid(format!("session not found: {}", params.key)).into());
     };
