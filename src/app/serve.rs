@@ -26,9 +26,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use bind::{BindError, ListenAddress, Listeners, bind};
+pub use bind::{BindError, ListenAddress, Listeners, bind, wanted};
 pub use tls::{Tls, TlsError, TlsFiles};
 
+use crate::config::Snapshot;
 use crate::http::{Body, Peer};
 use crate::lifecycle::Lifecycle;
 
@@ -61,6 +62,20 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// Longest wait for the rest of a request head, or of a TLS handshake.
     pub header_timeout: Duration,
+}
+
+impl Limits {
+    /// `gateway.limits`.
+    pub fn of(snapshot: &Snapshot) -> Self {
+        let limits = &snapshot.config.gateway.limits;
+        let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
+        Self {
+            max_connections: size(limits.max_connections),
+            max_header_bytes: size(limits.max_header_bytes),
+            idle_timeout: Duration::from_millis(limits.idle_timeout_ms),
+            header_timeout: Duration::from_millis(limits.header_timeout_ms),
+        }
+    }
 }
 
 impl Default for Limits {

@@ -8,7 +8,7 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService as Service};
 
 use crate::health::Probes;
-use crate::lifecycle::Lifecycle;
+use crate::lifecycle::{Lifecycle, Phase};
 
 /// How often the entries are compared with the probes.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -37,11 +37,14 @@ impl HealthService {
         HealthServer::new(Service::from_health_reporter(self.reporter.clone()))
     }
 
-    /// Follows the probes until `stop`.
+    /// Follows the probes until the process is stopping, then ends all watches.
     pub async fn run(self, stop: CancellationToken) {
         let mut phase = self.lifecycle.watch();
         let mut shown = [None; NAMES.len()];
         loop {
+            if self.lifecycle.phase() == Phase::Stopping {
+                return self.end_watches().await;
+            }
             let present = self.present().await;
             for ((name, shown), present) in NAMES.into_iter().zip(&mut shown).zip(present) {
                 // Watchers are only told about changes.
@@ -56,6 +59,13 @@ impl HealthService {
                 changed = phase.changed() => if changed.is_err() { return },
                 () = tokio::time::sleep(PERIOD) => {}
             }
+        }
+    }
+
+    /// A watch has no end of its own and would hold its connection open until it is cut.
+    async fn end_watches(mut self) {
+        for name in NAMES {
+            self.reporter.clear_service_status(name).await;
         }
     }
 

@@ -1,68 +1,23 @@
-//! A snapshot for tests of probes and surfaces: agents `main` (default) and `beta`, no authentication settings.
+//! A snapshot for tests of probes and surfaces: agents `main` (default) and `beta` unless the configuration names some.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::base::AgentId;
-use crate::config::types::Config;
-use crate::config::{AgentProfile, AuthMode, ModelSelection, ResolvedAuth, Snapshot};
+use crate::config::{AuthMode, Env, ResolvedAuth, Snapshot, snapshot_from_json5};
 
-/// A snapshot whose source and runtime are `source`, with this authentication mode.
-pub fn snapshot_from(source: Value, mode: AuthMode) -> Arc<Snapshot> {
-    Arc::new(Snapshot {
-        generation: 1,
-        hash: "0".repeat(64),
-        loaded_at_ms: 0,
-        path: PathBuf::new(),
-        exists: true,
-        raw: source.to_string(),
-        parsed: source.clone(),
-        runtime: source.clone(),
-        source,
-        config: Config::default(),
-        warnings: Vec::new(),
-        state_dir: PathBuf::new(),
-        auth: auth(mode),
-        providers: Vec::new(),
-        agents: vec![agent("main", true), agent("beta", false)],
-    })
+/// A snapshot of this configuration, with this authentication mode.
+pub fn snapshot_from(mut source: Value, mode: AuthMode) -> Arc<Snapshot> {
+    let root = source.as_object_mut().unwrap();
+    root.entry("agents")
+        .or_insert_with(|| json!({"list": [{"id": "main", "default": true}, {"id": "beta"}]}));
+    let gateway = root.entry("gateway").or_insert_with(|| json!({}));
+    gateway["auth"] = json!({"mode": mode.as_str()});
+    snapshot_from_json5(&source.to_string(), Path::new("/nonexistent"), &Env::default()).unwrap()
 }
 
-/// Authentication settings of this mode without any secret.
+/// Authentication settings of this mode.
 pub fn auth(mode: AuthMode) -> ResolvedAuth {
-    ResolvedAuth {
-        mode,
-        token: None,
-        password: None,
-        trusted_proxy: None,
-        trusted_proxies: Vec::new(),
-        allow_real_ip_fallback: false,
-        rate_limit: None,
-        allowed_origins: Vec::new(),
-        host_header_origin_fallback: false,
-        control_ui_insecure_auth: false,
-        control_ui_device_auth_disabled: false,
-        shared_generation: String::new(),
-    }
-}
-
-fn agent(id: &str, is_default: bool) -> AgentProfile {
-    AgentProfile {
-        id: AgentId::new(id),
-        is_default,
-        name: None,
-        identity_name: None,
-        identity_emoji: None,
-        identity_avatar: None,
-        identity_theme: None,
-        model: ModelSelection::default(),
-        system_prompt: None,
-        workspace: PathBuf::new(),
-        run_timeout: None,
-        thinking: None,
-        context_messages: 120,
-        allowed_models: Vec::new(),
-    }
+    snapshot_from(json!({}), mode).auth.clone()
 }

@@ -54,6 +54,10 @@ where
     if let Some(refusal) = not_now(exchange) {
         return fault::shape_a(&refusal);
     }
+    // Before the body, so that waiting bodies are bounded too.
+    let Some(slot) = Slot::take(&exchange.surface.in_flight, exchange.settings.max_in_flight) else {
+        return fault::shape_a(&overloaded());
+    };
     let limits = ReadLimits {
         bytes: exchange.settings.chat_body_bytes,
         silence: exchange.settings.body_silence,
@@ -61,9 +65,6 @@ where
     let bytes = match read::whole(headers, body, limits).await {
         Ok(bytes) => bytes,
         Err(error) => return fault::unreadable(&error),
-    };
-    let Some(slot) = Slot::take(&exchange.surface.in_flight, exchange.settings.max_in_flight) else {
-        return fault::shape_a(&overloaded());
     };
     match run(exchange, headers, &principal, &bytes, slot).await {
         Ok(response) => response,

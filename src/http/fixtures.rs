@@ -237,6 +237,18 @@ impl Rig {
         }
     }
 
+    /// Serves these gRPC services.
+    pub fn serve_grpc(&mut self, routes: Routes) {
+        let mut ports = self.surface.0.ports.clone();
+        ports.grpc = routes;
+        self.surface = Surface::new(ports);
+    }
+
+    /// The probes behind the surface.
+    pub fn probes(&self) -> crate::health::Probes {
+        self.surface.0.ports.probes.clone()
+    }
+
     /// A surface with everything on, mode token.
     pub fn on(steps: Vec<Step>) -> Self {
         Self::new(all_on(), AuthMode::Token, steps)

@@ -3,20 +3,18 @@
 use std::time::Duration;
 
 use http::HeaderValue;
-use serde_json::Value;
 
 use crate::config::Snapshot;
+use crate::config::types::gateway::http::TextOrFalse;
 
 /// Body limit of chat completions where none is configured.
 const CHAT_BODY_BYTES: u64 = 20 * 1024 * 1024;
-const BODY_SILENCE: Duration = Duration::from_secs(30);
-const IN_FLIGHT: usize = 512;
 
 /// Settings of one generation.
 #[derive(Debug)]
 pub(super) struct Settings {
     pub generation: u64,
-    /// `gateway.http.endpoints.chatCompletions.enabled`.
+    /// Whether chat completions are served.
     pub chat: bool,
     /// Whether `/v1/models` is served.
     pub models: bool,
@@ -34,24 +32,21 @@ pub(super) struct Settings {
 
 impl Settings {
     pub(super) fn of(snapshot: &Snapshot) -> Self {
-        let gateway = |path: &str| snapshot.runtime.pointer(&format!("/gateway/{path}"));
-        let enabled = |path: &str| gateway(path).and_then(Value::as_bool).unwrap_or(false);
-        let number = |path: &str| gateway(path).and_then(Value::as_u64).filter(|number| *number > 0);
-        let chat = enabled("http/endpoints/chatCompletions/enabled");
+        let gateway = &snapshot.config.gateway;
+        let endpoints = &gateway.http.endpoints;
+        let hsts = match &gateway.http.security_headers.strict_transport_security {
+            Some(TextOrFalse::Text(value)) if !value.trim().is_empty() => HeaderValue::from_str(value.trim()).ok(),
+            _ => None,
+        };
         Self {
             generation: snapshot.generation,
-            chat,
-            models: chat || enabled("http/endpoints/responses/enabled"),
-            chat_body_bytes: number("http/endpoints/chatCompletions/maxBodyBytes").unwrap_or(CHAT_BODY_BYTES),
-            body_silence: number("limits/bodyTimeoutMs").map_or(BODY_SILENCE, Duration::from_millis),
-            max_in_flight: number("limits/maxInFlight")
-                .and_then(|number| usize::try_from(number).ok())
-                .unwrap_or(IN_FLIGHT),
-            hsts: gateway("http/securityHeaders/strictTransportSecurity")
-                .and_then(Value::as_str)
-                .filter(|value| !value.trim().is_empty())
-                .and_then(|value| HeaderValue::from_str(value.trim()).ok()),
-            page: gateway("controlUi/enabled").and_then(Value::as_bool).unwrap_or(true),
+            chat: endpoints.chat_completions.enabled,
+            models: endpoints.chat_completions.enabled || endpoints.responses.enabled,
+            chat_body_bytes: endpoints.chat_completions.max_body_bytes.unwrap_or(CHAT_BODY_BYTES),
+            body_silence: Duration::from_millis(gateway.limits.body_timeout_ms),
+            max_in_flight: usize::try_from(gateway.limits.max_in_flight).unwrap_or(usize::MAX),
+            hsts,
+            page: snapshot.control_ui_enabled(),
         }
     }
 }

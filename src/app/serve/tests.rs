@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::*;
 use crate::config::AuthMode;
+use crate::grpc;
 use crate::http::fixtures::{Rig, Step, all_on, completed, end, say};
 
 const LONG: Duration = Duration::from_secs(20);
@@ -396,4 +397,83 @@ async fn http2_works_without_tls_and_with_it() {
         (response.version(), response.status().as_u16()),
         (http::Version::HTTP_2, 200)
     );
+}
+
+struct Admission;
+
+impl grpc::GrpcGate for Admission {
+    fn admit(
+        &self,
+        auth: &crate::config::ResolvedAuth,
+        peer: SocketAddr,
+        metadata: &http::HeaderMap,
+    ) -> Result<crate::domain::Principal, crate::auth::AuthFailure> {
+        crate::http::Gatekeeper::admit(&crate::http::fixtures::Gate, auth, peer, metadata)
+    }
+}
+
+#[tokio::test]
+async fn grpc_shares_the_port_and_health_watches_end_with_the_process() {
+    use tonic_health::ServingStatus;
+    use tonic_health::pb::HealthCheckRequest;
+    use tonic_health::pb::health_client::HealthClient;
+
+    let mut rig = Rig::on(Vec::new());
+    let health = grpc::HealthService::new(rig.probes(), rig.lifecycle.clone());
+    let ports = grpc::ControlPorts {
+        live: rig.live.clone(),
+        gate: Arc::new(Admission),
+        runs: Arc::<crate::http::fixtures::Script>::clone(&rig.script),
+        probes: rig.probes(),
+        lifecycle: rig.lifecycle.clone(),
+    };
+    rig.serve_grpc(grpc::routes(ports, &health));
+    let following = tokio::spawn(health.run(rig.lifecycle.stop.clone()));
+    let served = Served::new(rig, Limits::default()).await;
+    let channel = tonic::transport::Endpoint::from_shared(format!("http://{}", served.addr))
+        .unwrap()
+        .timeout(LONG)
+        .connect()
+        .await
+        .unwrap();
+
+    let mut control = grpc::pb::control_client::ControlClient::new(channel.clone());
+    let refused = control.get_status(grpc::pb::GetStatusRequest {}).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::Unauthenticated);
+    let mut request = tonic::Request::new(grpc::pb::GetStatusRequest {});
+    request
+        .metadata_mut()
+        .insert("authorization", "Bearer reader".parse().unwrap());
+    let status = control.get_status(request).await.unwrap().into_inner();
+    assert!(
+        status.ready && status.live && status.config_generation == 1,
+        "{status:?}"
+    );
+
+    let mut client = HealthClient::new(channel);
+    let request = |service: &str| HealthCheckRequest {
+        service: service.to_owned(),
+    };
+    let mut watch = client.watch(request("readiness")).await.unwrap().into_inner();
+    let mut next = async || {
+        timeout(LONG, watch.message())
+            .await
+            .unwrap()
+            .unwrap()
+            .map(|answer| answer.status)
+    };
+    let as_number = |status: ServingStatus| match status {
+        ServingStatus::Serving => Some(1),
+        ServingStatus::NotServing => Some(2),
+        ServingStatus::Unknown => Some(0),
+    };
+    assert_eq!(next().await, as_number(ServingStatus::Serving));
+    served.rig.lifecycle.advance(crate::lifecycle::Phase::Draining);
+    assert_eq!(next().await, as_number(ServingStatus::NotServing));
+    let live = client.check(request("liveness")).await.unwrap().into_inner();
+    assert_eq!(Some(live.status), as_number(ServingStatus::Serving));
+    served.rig.lifecycle.advance(crate::lifecycle::Phase::Stopping);
+    assert_eq!(next().await, None);
+    following.await.unwrap();
+    timeout(LONG, served.server.stop(LONG)).await.unwrap();
 }

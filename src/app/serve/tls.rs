@@ -19,6 +19,8 @@ use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Snapshot;
+
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 const SELF_SIGNED_DAYS: u64 = 3_650;
@@ -35,6 +37,22 @@ pub struct TlsFiles {
 }
 
 impl TlsFiles {
+    /// `gateway.tls`, if it is enabled.
+    pub fn of(snapshot: &Snapshot) -> Option<Self> {
+        let tls = &snapshot.config.gateway.tls;
+        if !tls.enabled {
+            return None;
+        }
+        let mut files = Self::in_state_dir(&snapshot.state_dir, tls.auto_generate != Some(false));
+        if let Some(cert) = &tls.cert_path {
+            files.cert = snapshot.paths.expand(cert);
+        }
+        if let Some(key) = &tls.key_path {
+            files.key = snapshot.paths.expand(key);
+        }
+        Some(files)
+    }
+
     /// The files in the state directory.
     pub fn in_state_dir(state_dir: &Path, auto_generate: bool) -> Self {
         let dir = state_dir.join("gateway").join("tls");

@@ -79,7 +79,7 @@ async fn enabled_channels_count_unless_config_names_the_required_ones() {
     assert_eq!(every.failing().await, ["telegram"]);
     let only = |ids: serde_json::Value| {
         snapshot_from(
-            json!({"gateway": {"readiness": {"requiredChannels": ids}}}),
+            json!({"gateway": {"readiness": {"requiredChannels": ids}}, "channels": {"telegram": {}, "slack": {}}}),
             AuthMode::Token,
         )
     };
