@@ -117,7 +117,11 @@ impl Authenticator {
     /// Loads paired devices from the store.
     pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         let book = DeviceBook::open(store).await?;
-        Ok(Self(Arc::new(Inner { book, limiter: Limiter::default(), clock })))
+        Ok(Self(Arc::new(Inner {
+            book,
+            limiter: Limiter::default(),
+            clock,
+        })))
     }
 
     /// What headers and peer say about the caller.
@@ -163,7 +167,11 @@ impl Authenticator {
     /// Approves a request. The caller must hold every scope that it grants.
     pub async fn approve(&self, caller: &Principal, request_id: &str) -> Result<(PairedDevice, Option<Event>), Fault> {
         let now_ms = self.0.clock.now_ms();
-        let request = self.0.book.take(request_id, now_ms).ok_or_else(|| Fault::invalid("unknown requestId"))?;
+        let request = self
+            .0
+            .book
+            .waiting(request_id, now_ms)
+            .ok_or_else(|| Fault::invalid("unknown requestId"))?;
         connect::may_approve(caller, &request).map_err(|scope| Fault::invalid(format!("missing scope: {scope}")))?;
         let device = self.0.book.admit(&request, now_ms).await?;
         Ok((device, connect::resolved_event(&request, "approved", now_ms)))
@@ -172,7 +180,11 @@ impl Authenticator {
     /// Rejects a request.
     pub async fn reject(&self, request_id: &str) -> Result<(PendingRequest, Option<Event>), Fault> {
         let now_ms = self.0.clock.now_ms();
-        let request = self.0.book.take(request_id, now_ms).ok_or_else(|| Fault::invalid("unknown requestId"))?;
+        let request = self
+            .0
+            .book
+            .waiting(request_id, now_ms)
+            .ok_or_else(|| Fault::invalid("unknown requestId"))?;
         self.0.book.forget(request_id).await?;
         let event = connect::resolved_event(&request, "rejected", now_ms);
         Ok((request, event))
@@ -180,7 +192,11 @@ impl Authenticator {
 
     /// Removes a device; its connections must be closed by the caller.
     pub async fn remove_device(&self, device_id: &str) -> Result<(), Fault> {
-        if self.0.book.remove(device_id).await? { Ok(()) } else { Err(Fault::invalid("unknown deviceId")) }
+        if self.0.book.remove(device_id).await? {
+            Ok(())
+        } else {
+            Err(Fault::invalid("unknown deviceId"))
+        }
     }
 
     /// Replaces the token of (device, role); `scopes` may only narrow. Connections must be closed by the caller.

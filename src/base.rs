@@ -5,8 +5,8 @@
 pub mod clock;
 pub mod fs;
 pub mod ids;
-pub mod redact;
 pub mod net;
+pub mod redact;
 pub mod secret;
 
 pub use clock::{Clock, SystemClock};

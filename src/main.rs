@@ -9,6 +9,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     // Only fails if a provider is installed already, which is as good.
-    rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap_or_default();
+    rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .unwrap_or_default();
     openclaw::cli::main(openclaw::app::run)
 }

@@ -371,7 +371,11 @@ impl RunTask {
         if let Some(chosen) = &self.request.model {
             return vec![chosen.clone()];
         }
-        if let Some(chosen) = self.began.as_ref().and_then(|began| rows::model_override(&began.settings, models)) {
+        if let Some(chosen) = self
+            .began
+            .as_ref()
+            .and_then(|began| rows::model_override(&began.settings, models))
+        {
             return vec![chosen];
         }
         let configured = profile.model.primary.iter().chain(&profile.model.fallbacks);
@@ -429,7 +433,9 @@ impl RunTask {
 
     fn cost(&self, outcome: &RunOutcome) -> f64 {
         let entry = outcome.model.as_ref().and_then(|model| self.live.models.entry(model));
-        entry.map_or(0.0, |entry| transcript::cost_usd(outcome.usage, entry.cost))
+        let usage = &outcome.usage;
+        let tokens = [usage.input, usage.output, usage.cache_read, usage.cache_write];
+        entry.map_or(0.0, |entry| rows::cost_usd(tokens, entry.cost))
     }
 
     async fn finish(

@@ -13,6 +13,7 @@ use crate::config::{Snapshot, SnapshotHandle};
 use crate::domain::channel::Channels;
 use crate::domain::run::Runs;
 use crate::domain::tool::NoTools;
+use crate::grpc::HealthService;
 use crate::health::{Health, HealthSources, LagSampler, ProbeSources, Probes};
 use crate::lifecycle::Lifecycle;
 use crate::live::{Live, LiveHandle};
@@ -36,6 +37,8 @@ pub(super) struct Gateway {
     pub(super) probes: Probes,
     /// Scheduler lag.
     pub(super) lag: LagSampler,
+    /// Health services for gRPC probes.
+    pub(super) grpc_health: HealthService,
     /// The control plane over WebSockets.
     pub(super) control_plane: Surface,
     /// Connection pools of model providers.
@@ -65,7 +68,7 @@ pub(super) async fn build(snapshot: Arc<Snapshot>, logs: LogControl) -> anyhow::
     let hub = Hub::new(HubOptions {
         gateway: GatewayFacts::detect(),
         clock: Arc::clone(&clock),
-        preauth_per_ip: snapshot.max_preauth_per_ip(),
+        preauth_per_ip: usize::try_from(snapshot.max_preauth_per_ip()).unwrap_or(usize::MAX),
     });
     let channels: Arc<dyn Channels> = Arc::new(ChannelRegistry);
     let lag = LagSampler::new();
@@ -109,7 +112,9 @@ pub(super) async fn build(snapshot: Arc<Snapshot>, logs: LogControl) -> anyhow::
         runs: Arc::new(runs.clone()) as Arc<dyn Runs>,
         channels,
         health,
-        logs: Arc::new(RingTail { ring: logs.ring.clone() }),
+        logs: Arc::new(RingTail {
+            ring: logs.ring.clone(),
+        }),
         identity: Arc::new(own_identity.public()),
         lifecycle,
         clock,
@@ -120,5 +125,15 @@ pub(super) async fn build(snapshot: Arc<Snapshot>, logs: LogControl) -> anyhow::
         .and_then(|text| text.parse().ok())
         .map(Duration::from_millis);
     let control_plane = Surface::new(services.clone(), SurfaceOptions { handshake_timeout });
-    Ok(Gateway { services, runs, probes, lag, control_plane, http, logs })
+    let grpc_health = HealthService::new(probes.clone(), services.lifecycle.clone());
+    Ok(Gateway {
+        services,
+        runs,
+        probes,
+        lag,
+        grpc_health,
+        control_plane,
+        http,
+        logs,
+    })
 }

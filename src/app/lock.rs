@@ -68,7 +68,10 @@ impl StateLock {
             }
         }
         // The pid only serves the message above; a full disk must not keep the gateway from starting.
-        let write = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| write!(file, "{}", std::process::id()));
+        let write = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| write!(file, "{}", std::process::id()));
         write.unwrap_or_default();
         Ok(Self { _file: file })
     }

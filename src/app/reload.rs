@@ -31,8 +31,12 @@ impl ReloadTask {
         let lifecycle = self.gateway.services.lifecycle.clone();
         let snapshot = self.gateway.services.snapshots.load();
         let mut reloader = Reloader::new(&snapshot);
-        let mut watcher =
-            Watcher::start(snapshot.watched_files.clone(), snapshot.settle(), &lifecycle.tasks, lifecycle.stop.clone());
+        let mut watcher = Watcher::start(
+            snapshot.watched_files.clone(),
+            snapshot.settle(),
+            &lifecycle.tasks,
+            lifecycle.stop.clone(),
+        );
         let control = watcher.control();
         loop {
             tokio::select! {
@@ -41,7 +45,9 @@ impl ReloadTask {
                 changed = watcher.changed() => if changed.is_none() { return },
                 asked = self.asked.recv() => if asked.is_none() { return },
             }
-            let Some(back) = self.once(reloader, &control).await else { return };
+            let Some(back) = self.once(reloader, &control).await else {
+                return;
+            };
             reloader = back;
         }
     }
@@ -70,16 +76,23 @@ impl ReloadTask {
         };
         match judgement {
             Reload::Unchanged => {
-                self.gateway.services.config_state.set_broken(None);
+                self.gateway.services.snapshots.set_broken(None);
             }
             Reload::Ignored { changed, reason } => {
                 tracing::warn!(target: "gateway/reload", changed = changed.join(", "), "{reason}");
             }
             Reload::Broken(error) => {
-                ConfigReload::Rejected { error: &error.error.one_line() }.emit();
-                self.gateway.services.config_state.set_broken(Some(Arc::from(error)));
+                ConfigReload::Rejected {
+                    error: &error.error.one_line(),
+                }
+                .emit();
+                self.gateway.services.snapshots.set_broken(Some(Arc::from(error)));
             }
-            Reload::Apply { loaded, changed, rebind } => self.apply(loaded, &changed, rebind, began).await,
+            Reload::Apply {
+                loaded,
+                changed,
+                rebind,
+            } => self.apply(loaded, &changed, rebind, began).await,
         }
         let now = self.gateway.services.snapshots.load();
         control.update(reloader.watched().to_vec(), now.settle());
@@ -92,15 +105,21 @@ impl ReloadTask {
         let prepared = match self.listening.prepare(&snapshot, rebind).await {
             Ok(prepared) => prepared,
             Err(error) => {
-                ConfigReload::Rejected { error: &error.to_string() }.emit();
+                ConfigReload::Rejected {
+                    error: &error.to_string(),
+                }
+                .emit();
                 return;
             }
         };
         let models = Arc::new(Registry::build(&snapshot.providers, &self.gateway.http));
 
-        services.live.commit(Live { snapshot: Arc::clone(&snapshot), models });
+        services.live.commit(Live {
+            snapshot: Arc::clone(&snapshot),
+            models,
+        });
         services.snapshots.store(Arc::clone(&snapshot));
-        services.config_state.set_broken(None);
+        services.snapshots.set_broken(None);
         self.listening.commit(prepared);
         self.gateway.logs.set_level(&console_level(&snapshot));
         let current = &snapshot.auth.shared_generation;
@@ -109,7 +128,12 @@ impl ReloadTask {
             4001,
             "gateway auth changed",
         );
-        ConfigReload::Applied { generation: snapshot.generation, paths: changed, took: began.elapsed() }.emit();
+        ConfigReload::Applied {
+            generation: snapshot.generation,
+            paths: changed,
+            took: began.elapsed(),
+        }
+        .emit();
         for warning in &snapshot.warnings {
             tracing::warn!(target: "config", path = warning.path, "{}", warning.message);
         }

@@ -16,7 +16,7 @@ use super::sockets::{SelfHandshake, SocketGate};
 use super::{drain, upkeep};
 use crate::config::Snapshot;
 use crate::config::types::logging::{ConsoleStyle as StyleSetting, LogLevel};
-use crate::grpc;
+use crate::grpc::{self, ControlPorts};
 use crate::http::{Management, Ports, RenderMetrics, Surface};
 use crate::lifecycle::Phase;
 use crate::settings::RunSettings;
@@ -38,7 +38,11 @@ pub fn run(settings: RunSettings) -> ExitCode {
     };
     let snapshot = &booted.started.loaded.snapshot;
     let log_control = logs::install(&log_settings(&settings, snapshot, booted.input.around.container));
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name("gateway").build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("gateway")
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => {
             complain(&format!("Gateway failed to start: no async runtime: {error}"));
@@ -61,7 +65,9 @@ async fn serve_until_stopped(booted: Booted, log_control: LogControl) -> ExitCod
         Ok(code) => code,
         Err(error) => {
             complain(&format!("Gateway failed to start: {error:#}"));
-            let taken = error.downcast_ref::<BindError>().is_some_and(|error| matches!(error, BindError::InUse { .. }));
+            let taken = error
+                .downcast_ref::<BindError>()
+                .is_some_and(|error| matches!(error, BindError::InUse { .. }));
             ExitCode::from(if taken { EXIT_TAKEN } else { 1 })
         }
     }
@@ -90,7 +96,12 @@ async fn serve_gateway(booted: Booted, log_control: LogControl) -> anyhow::Resul
 
     let (ask, asked) = mpsc::channel(1);
     let servers = listening.servers();
-    let reload = ReloadTask { gateway: gateway.clone(), input, listening, asked };
+    let reload = ReloadTask {
+        gateway: gateway.clone(),
+        input,
+        listening,
+        asked,
+    };
     gateway.services.lifecycle.tasks.spawn(reload.run());
     keep_last_good(&snapshot, started.loaded.joined).await;
 
@@ -134,8 +145,11 @@ fn spawn_tasks(gateway: &Gateway, metrics: &MetricsHandle) -> anyhow::Result<()>
     tasks.spawn(services.health.clone().run(stop.clone()));
     tasks.spawn(gateway.lag.clone().run(stop.clone()));
     tasks.spawn(gateway.probes.clone().run(stop.clone()));
+    tasks.spawn(gateway.grpc_health.clone().run(stop.clone()));
     gateway.probes.liveness().watch(
-        Arc::new(SelfHandshake { surface: gateway.control_plane.clone() }),
+        Arc::new(SelfHandshake {
+            surface: gateway.control_plane.clone(),
+        }),
         tokio::runtime::Handle::current(),
         stop.clone(),
     )?;
@@ -165,7 +179,10 @@ fn announce(
 fn main_addresses(snapshot: &Snapshot) -> Vec<ListenAddress> {
     let mut addresses = snapshot.listen.addresses.iter();
     let first = addresses.next().copied().map(ListenAddress::required);
-    first.into_iter().chain(addresses.copied().map(ListenAddress::optional)).collect()
+    first
+        .into_iter()
+        .chain(addresses.copied().map(ListenAddress::optional))
+        .collect()
 }
 
 /// The listeners and what may change about them.
@@ -214,16 +231,36 @@ impl Listening {
             probes: gateway.probes.clone(),
             lifecycle: services.lifecycle.clone(),
             clock: Arc::clone(&services.clock),
-            sockets: Arc::new(SocketGate { gateway: gateway.clone(), surface: gateway.control_plane.clone() }),
+            sockets: Arc::new(SocketGate {
+                gateway: gateway.clone(),
+                surface: gateway.control_plane.clone(),
+            }),
             metrics: Arc::clone(&render),
-            grpc: grpc::routes(services, &gateway.probes),
+            grpc: grpc::routes(
+                ControlPorts {
+                    live: services.live.clone(),
+                    gate: Arc::new(services.auth.clone()),
+                    runs: Arc::clone(&services.runs),
+                    probes: gateway.probes.clone(),
+                    lifecycle: services.lifecycle.clone(),
+                },
+                &gateway.grpc_health,
+            ),
         });
-        let settings = ServeSettings { limits: limits(snapshot), tls: tls.clone() };
+        let settings = ServeSettings {
+            limits: limits(snapshot),
+            tls: tls.clone(),
+        };
         let management_surface = Management::new(gateway.probes.clone(), render);
         Self {
             main: Server::start(listeners, surface, settings, &services.lifecycle),
             management: management.map(|listeners| {
-                Server::start(listeners, management_surface.clone(), ServeSettings::default(), &services.lifecycle)
+                Server::start(
+                    listeners,
+                    management_surface.clone(),
+                    ServeSettings::default(),
+                    &services.lifecycle,
+                )
             }),
             management_surface,
             gateway: gateway.clone(),
@@ -237,7 +274,11 @@ impl Listening {
     }
 
     /// Opens what the new configuration needs. On failure everything is as it was.
-    pub(super) async fn prepare(&mut self, snapshot: &Snapshot, rebind: bool) -> Result<PreparedListening, ListenError> {
+    pub(super) async fn prepare(
+        &mut self,
+        snapshot: &Snapshot,
+        rebind: bool,
+    ) -> Result<PreparedListening, ListenError> {
         let wanted = tls_files(snapshot);
         if self.tls.as_ref().map(|tls| tls.files()) != wanted.as_ref() {
             self.tls = open_tls(snapshot).await?;
@@ -252,7 +293,12 @@ impl Listening {
             self.main.rebind(&main_addresses(snapshot)).await?;
             self.rebind_management(snapshot.listen.management).await?;
         }
-        Ok(PreparedListening { settings: ServeSettings { limits: limits(snapshot), tls: self.tls.clone() } })
+        Ok(PreparedListening {
+            settings: ServeSettings {
+                limits: limits(snapshot),
+                tls: self.tls.clone(),
+            },
+        })
     }
 
     async fn rebind_management(&mut self, wanted: Option<SocketAddr>) -> Result<(), BindError> {
@@ -307,7 +353,9 @@ fn tls_files(snapshot: &Snapshot) -> Option<TlsFiles> {
 }
 
 async fn open_tls(snapshot: &Snapshot) -> Result<Option<Arc<Tls>>, TlsError> {
-    let Some(files) = tls_files(snapshot) else { return Ok(None) };
+    let Some(files) = tls_files(snapshot) else {
+        return Ok(None);
+    };
     match tokio::task::spawn_blocking(move || Tls::open(files)).await {
         Ok(opened) => opened.map(|tls| Some(Arc::new(tls))),
         Err(error) => Err(TlsError::Load(error.to_string())),
@@ -329,7 +377,11 @@ const fn level_name(level: LogLevel) -> &'static str {
 /// The level in force: environment, then configuration.
 pub(super) fn console_level(snapshot: &Snapshot) -> String {
     const KNOWN: [&str; 7] = ["silent", "fatal", "error", "warn", "info", "debug", "trace"];
-    if let Some(level) = snapshot.env.get("OPENCLAW_LOG_LEVEL").filter(|level| KNOWN.contains(level)) {
+    if let Some(level) = snapshot
+        .env
+        .get("OPENCLAW_LOG_LEVEL")
+        .filter(|level| KNOWN.contains(level))
+    {
         return level.to_owned();
     }
     let logging = &snapshot.config.logging;
@@ -347,5 +399,8 @@ fn log_settings(settings: &RunSettings, snapshot: &Snapshot, container: bool) ->
         StyleSetting::Compact => ConsoleStyle::Compact,
         StyleSetting::Json => ConsoleStyle::Json,
     });
-    LogSettings { level, style: style.or(container.then_some(ConsoleStyle::Json)) }
+    LogSettings {
+        level,
+        style: style.or(container.then_some(ConsoleStyle::Json)),
+    }
 }

@@ -23,8 +23,12 @@ const DISCOVER_EVERY: Duration = Duration::from_secs(60);
 /// Spawns the periodic tasks.
 pub(super) fn spawn(gateway: &Gateway, metrics: MetricsHandle) {
     let lifecycle = &gateway.services.lifecycle;
-    lifecycle.tasks.spawn(keep_metrics(gateway.clone(), metrics, lifecycle.stop.clone()));
-    lifecycle.tasks.spawn(keep_store(gateway.clone(), lifecycle.stop.clone()));
+    lifecycle
+        .tasks
+        .spawn(keep_metrics(gateway.clone(), metrics, lifecycle.stop.clone()));
+    lifecycle
+        .tasks
+        .spawn(keep_store(gateway.clone(), lifecycle.stop.clone()));
     lifecycle.tasks.spawn(discover(gateway.clone(), lifecycle.stop.clone()));
 }
 
@@ -51,7 +55,11 @@ async fn keep_metrics(gateway: Gateway, handle: MetricsHandle, stop: Cancellatio
         metrics::gauge!(names::RUNS_ACTIVE, "state" => "queued").set(active.queued as f64);
         metrics::gauge!(names::RUNS_ACTIVE, "state" => "running").set(active.running as f64);
         metrics::gauge!(names::WS_CONNECTIONS).set(gateway.services.hub.connections() as f64);
-        metrics::gauge!(names::READY).set(if gateway.probes.failing().await.is_empty() { 1.0 } else { 0.0 });
+        metrics::gauge!(names::READY).set(if gateway.probes.failing().await.is_empty() {
+            1.0
+        } else {
+            0.0
+        });
         let stats = gateway.services.store.stats();
         metrics::counter!(names::STORE_COMMITS).absolute(stats.commits);
         metrics::gauge!(names::STORE_BYTES).set(stats.db_bytes as f64);
@@ -87,13 +95,18 @@ async fn discover(gateway: Gateway, stop: CancellationToken) {
         if !live.models.is_demo_only() {
             continue;
         }
-        let Some(found) = crate::models::ollama::discover(&gateway.http).await else { continue };
+        let Some(found) = crate::models::ollama::discover(&gateway.http).await else {
+            continue;
+        };
         let current = gateway.services.live.load();
         // A reload in between wins.
         if current.snapshot.generation == live.snapshot.generation {
             let models = current.models.with_discovered(&found, &gateway.http);
             tracing::info!(target: "models", provider = found.id, models = found.models.len(), "found a local model server");
-            gateway.services.live.commit(Live { snapshot: current.snapshot.clone(), models: models.into() });
+            gateway.services.live.commit(Live {
+                snapshot: current.snapshot.clone(),
+                models: models.into(),
+            });
         }
     }
 }

@@ -78,7 +78,9 @@ pub struct DeviceToken {
 
 impl std::fmt::Debug for DeviceToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("DeviceToken").field("scopes", &self.scopes).finish_non_exhaustive()
+        f.debug_struct("DeviceToken")
+            .field("scopes", &self.scopes)
+            .finish_non_exhaustive()
     }
 }
 
@@ -124,7 +126,10 @@ pub struct PendingRequest {
 
 /// The part of the store that the book needs.
 pub(super) trait DeviceStorage: Send + Sync {
-    fn load(&self, collection: &'static str) -> impl Future<Output = Result<Vec<(String, serde_json::Value)>, StoreError>> + Send;
+    fn load(
+        &self,
+        collection: &'static str,
+    ) -> impl Future<Output = Result<Vec<(String, serde_json::Value)>, StoreError>> + Send;
     fn put(
         &self,
         collection: &'static str,
@@ -176,7 +181,9 @@ pub(super) fn token_scopes(scopes: &[String]) -> Vec<String> {
 /// Whether every asked scope is covered by `granted`.
 pub(super) fn covers(granted: &[String], asked: &[String]) -> bool {
     let set = ScopeSet::from_names(granted);
-    asked.iter().all(|name| granted.contains(name) || Scope::parse(name).is_some_and(|scope| set.allows(scope)))
+    asked
+        .iter()
+        .all(|name| granted.contains(name) || Scope::parse(name).is_some_and(|scope| set.allows(scope)))
 }
 
 fn new_token(scopes: Vec<String>, now_ms: i64) -> DeviceToken {
@@ -199,7 +206,9 @@ impl<S: DeviceStorage> DeviceBook<S> {
         for (key, value) in storage.load(PAIRED).await? {
             match serde_json::from_value(value) {
                 Ok(device) => drop(pages.paired.insert(key, device)),
-                Err(error) => tracing::warn!(target: "auth", %error, "a stored device cannot be read; it must pair again"),
+                Err(error) => {
+                    tracing::warn!(target: "auth", %error, "a stored device cannot be read; it must pair again")
+                }
             }
         }
         for (key, value) in storage.load(PENDING).await? {
@@ -207,7 +216,10 @@ impl<S: DeviceStorage> DeviceBook<S> {
                 pages.pending.insert(key, request);
             }
         }
-        Ok(Self { storage, pages: Mutex::new(pages) })
+        Ok(Self {
+            storage,
+            pages: Mutex::new(pages),
+        })
     }
 
     fn pages(&self) -> std::sync::MutexGuard<'_, Pages> {
@@ -228,8 +240,13 @@ impl<S: DeviceStorage> DeviceBook<S> {
 
     /// Pending requests that still wait, newest first.
     pub(super) fn pending(&self, now_ms: i64) -> Vec<PendingRequest> {
-        let mut all: Vec<PendingRequest> =
-            self.pages().pending.values().filter(|request| is_live(request, now_ms)).cloned().collect();
+        let mut all: Vec<PendingRequest> = self
+            .pages()
+            .pending
+            .values()
+            .filter(|request| is_live(request, now_ms))
+            .cloned()
+            .collect();
         all.sort_by_key(|request| std::cmp::Reverse(request.ts));
         all
     }
@@ -246,9 +263,15 @@ impl<S: DeviceStorage> DeviceBook<S> {
         let mut changes = Vec::new();
         {
             let pages = self.pages();
-            let known = pages.pending.values().find(|known| known.device_id == request.device_id);
+            let known = pages
+                .pending
+                .values()
+                .find(|known| known.device_id == request.device_id);
             if let Some(known) = known.filter(|known| is_live(known, request.ts)) {
-                if known.role == request.role && known.scopes == request.scopes && known.public_key == request.public_key {
+                if known.role == request.role
+                    && known.scopes == request.scopes
+                    && known.public_key == request.public_key
+                {
                     return Ok((known.clone(), false));
                 }
                 // A changed ask replaces the old one under its id, so that an approval on its way still finds it.
@@ -263,7 +286,10 @@ impl<S: DeviceStorage> DeviceBook<S> {
             }
         }
         changes.push((request.request_id.clone(), serde_json::to_value(&request).ok()));
-        self.storage.put(PENDING, changes.clone()).await.map_err(|error| storage_fault(&error))?;
+        self.storage
+            .put(PENDING, changes.clone())
+            .await
+            .map_err(|error| storage_fault(&error))?;
         let mut pages = self.pages();
         for (id, value) in changes {
             if value.is_none() {
@@ -315,7 +341,11 @@ impl<S: DeviceStorage> DeviceBook<S> {
             }
         }
         device.approved_at_ms = now_ms;
-        let scopes = if request.role == "operator" { token_scopes(&device.scopes) } else { Vec::new() };
+        let scopes = if request.role == "operator" {
+            token_scopes(&device.scopes)
+        } else {
+            Vec::new()
+        };
         let keep = device
             .tokens
             .get(&request.role)
@@ -328,16 +358,23 @@ impl<S: DeviceStorage> DeviceBook<S> {
         Ok(device)
     }
 
-    /// Takes a request off the list. `None`: there is no such request.
-    pub(super) async fn take(&self, request_id: &str, now_ms: i64) -> Option<PendingRequest> {
+    /// A request that still waits.
+    pub(super) fn waiting(&self, request_id: &str, now_ms: i64) -> Option<PendingRequest> {
         let pages = self.pages();
-        pages.pending.get(request_id).filter(|request| is_live(request, now_ms)).cloned()
+        pages
+            .pending
+            .get(request_id)
+            .filter(|request| is_live(request, now_ms))
+            .cloned()
     }
 
     pub(super) async fn forget(&self, request_id: &str) -> Result<(), Fault> {
         if self.pages().pending.contains_key(request_id) {
             let change = vec![(request_id.to_owned(), None)];
-            self.storage.put(PENDING, change).await.map_err(|error| storage_fault(&error))?;
+            self.storage
+                .put(PENDING, change)
+                .await
+                .map_err(|error| storage_fault(&error))?;
             self.pages().pending.remove(request_id);
         }
         Ok(())
@@ -347,7 +384,10 @@ impl<S: DeviceStorage> DeviceBook<S> {
         if self.device(id).is_none() {
             return Ok(false);
         }
-        self.storage.put(PAIRED, vec![(id.to_owned(), None)]).await.map_err(|error| storage_fault(&error))?;
+        self.storage
+            .put(PAIRED, vec![(id.to_owned(), None)])
+            .await
+            .map_err(|error| storage_fault(&error))?;
         self.pages().paired.remove(id);
         Ok(true)
     }
@@ -378,7 +418,10 @@ impl<S: DeviceStorage> DeviceBook<S> {
     /// Takes the token of (device, role) back; the role must be approved again.
     pub(super) async fn revoke(&self, id: &str, role: &str, now_ms: i64) -> Result<(), Fault> {
         let mut device = self.device(id).ok_or_else(|| Fault::invalid("unknown deviceId"))?;
-        let token = device.tokens.get_mut(role).ok_or_else(|| Fault::invalid("unknown deviceId/role"))?;
+        let token = device
+            .tokens
+            .get_mut(role)
+            .ok_or_else(|| Fault::invalid("unknown deviceId/role"))?;
         token.revoked_at_ms = Some(now_ms);
         self.save(&device).await
     }
@@ -386,7 +429,10 @@ impl<S: DeviceStorage> DeviceBook<S> {
     async fn save(&self, device: &PairedDevice) -> Result<(), Fault> {
         let value = serde_json::to_value(device).ok();
         let change = vec![(device.device_id.clone(), value)];
-        self.storage.put(PAIRED, change).await.map_err(|error| storage_fault(&error))?;
+        self.storage
+            .put(PAIRED, change)
+            .await
+            .map_err(|error| storage_fault(&error))?;
         self.pages().paired.insert(device.device_id.clone(), device.clone());
         Ok(())
     }
@@ -406,7 +452,10 @@ mod tests {
 
     #[test]
     fn token_scopes_spell_out_what_is_implied() {
-        assert_eq!(token_scopes(&names(&["operator.write"])), names(&["operator.read", "operator.write"]));
+        assert_eq!(
+            token_scopes(&names(&["operator.write"])),
+            names(&["operator.read", "operator.write"])
+        );
         assert_eq!(
             token_scopes(&names(&["operator.admin"])),
             names(&["operator.admin", "operator.read", "operator.write"])

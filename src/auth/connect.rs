@@ -56,7 +56,12 @@ fn given(text: Option<&String>) -> Option<&str> {
 
 fn event(name: EventName, payload: &impl serde::Serialize) -> Option<Event> {
     let payload = to_raw_value(payload).ok()?;
-    Some(Event { name, payload: payload.into(), audience: Audience::Broadcast, droppable: true })
+    Some(Event {
+        name,
+        payload: payload.into(),
+        audience: Audience::Broadcast,
+        droppable: true,
+    })
 }
 
 pub(super) fn resolved_event(request: &PendingRequest, decision: &str, now_ms: i64) -> Option<Event> {
@@ -92,7 +97,11 @@ impl<S: DeviceStorage> Decision<'_, S> {
     }
 
     fn role(&self) -> Role {
-        if self.params().role.as_deref() == Some("node") { Role::Node } else { Role::Operator }
+        if self.params().role.as_deref() == Some("node") {
+            Role::Node
+        } else {
+            Role::Operator
+        }
     }
 
     fn role_name(&self) -> &'static str {
@@ -163,7 +172,11 @@ impl<S: DeviceStorage> Decision<'_, S> {
                 self.auth.password.as_ref(),
                 given(credentials.password.as_ref()),
                 AuthMethod::Password,
-                [Reason::PasswordNotConfigured, Reason::PasswordMissing, Reason::PasswordMismatch],
+                [
+                    Reason::PasswordNotConfigured,
+                    Reason::PasswordMissing,
+                    Reason::PasswordMismatch,
+                ],
             ),
             AuthMode::TrustedProxy => match proxy_user(self.auth, self.attempt.peer, self.attempt.headers) {
                 Ok(_) => Shared::Ok(AuthMethod::TrustedProxy),
@@ -172,7 +185,11 @@ impl<S: DeviceStorage> Decision<'_, S> {
                     self.auth.password.as_ref(),
                     given(credentials.password.as_ref()),
                     AuthMethod::Password,
-                    [Reason::PasswordNotConfigured, Reason::PasswordMissing, Reason::PasswordMismatch],
+                    [
+                        Reason::PasswordNotConfigured,
+                        Reason::PasswordMissing,
+                        Reason::PasswordMismatch,
+                    ],
                 ),
                 Err(reason) => Shared::Wrong(Reason::Other(reason)),
             },
@@ -187,8 +204,12 @@ impl<S: DeviceStorage> Decision<'_, S> {
         method: AuthMethod,
         [unset, missing, mismatch]: [Reason; 3],
     ) -> Shared {
-        let Some(secret) = secret else { return Shared::Wrong(unset) };
-        let Some(given) = given else { return Shared::Wrong(missing) };
+        let Some(secret) = secret else {
+            return Shared::Wrong(unset);
+        };
+        let Some(given) = given else {
+            return Shared::Wrong(missing);
+        };
         let limit = self.limit(facts);
         if secret.matches(given) {
             if let Some((key, _)) = limit {
@@ -221,7 +242,11 @@ impl<S: DeviceStorage> Decision<'_, S> {
         asked: Vec<String>,
     ) -> Result<ConnectGrant, ConnectRefusal> {
         let needs_device = || {
-            refuse(ErrorCode::NotPaired, "device identity required", json!({"code": "DEVICE_IDENTITY_REQUIRED"}))
+            refuse(
+                ErrorCode::NotPaired,
+                "device identity required",
+                json!({"code": "DEVICE_IDENTITY_REQUIRED"}),
+            )
         };
         if self.role() == Role::Node {
             return Err(needs_device());
@@ -319,10 +344,20 @@ impl<S: DeviceStorage> Decision<'_, S> {
         let known = self.book.device(&id).filter(|known| known.public_key == public_key);
         if known.is_none() && self.skips_pairing(facts, method) {
             // An unpaired Control UI behind an identity proxy is known by name only: it may look at nothing.
-            let scopes = if method == AuthMethod::TrustedProxy { Vec::new() } else { asked };
+            let scopes = if method == AuthMethod::TrustedProxy {
+                Vec::new()
+            } else {
+                asked
+            };
             return Ok(self.grant(facts, method, scopes.clone(), scopes, Some(device), None));
         }
-        let place = locality(facts, self.attempt.peer, self.attempt.headers, self.is_control_ui(), shared.is_secret());
+        let place = locality(
+            facts,
+            self.attempt.peer,
+            self.attempt.headers,
+            self.is_control_ui(),
+            shared.is_secret(),
+        );
         let near = place != Locality::Remote;
         let mut events = Vec::new();
         let paired = match self.upgrade(known.as_ref(), &asked) {
@@ -331,7 +366,11 @@ impl<S: DeviceStorage> Decision<'_, S> {
                 let request = self.request(&id, &public_key, &asked, known.as_ref(), facts);
                 if self.is_silent(upgrade, near, facts, shared) {
                     let paired = self.book.admit(&request, self.now_ms).await.map_err(|fault| {
-                        refuse(ErrorCode::Unavailable, fault.message, json!({"code": "PAIRING_UNAVAILABLE"}))
+                        refuse(
+                            ErrorCode::Unavailable,
+                            fault.message,
+                            json!({"code": "PAIRING_UNAVAILABLE"}),
+                        )
                     })?;
                     tracing::info!(target: "auth", device = %id, role = self.role_name(), "device pairing auto-approved");
                     events.extend(resolved_event(&request, "approved", self.now_ms));
@@ -341,7 +380,10 @@ impl<S: DeviceStorage> Decision<'_, S> {
                 }
             }
         };
-        let token = paired.as_ref().and_then(|paired| paired.tokens.get(self.role_name())).cloned();
+        let token = paired
+            .as_ref()
+            .and_then(|paired| paired.tokens.get(self.role_name()))
+            .cloned();
         let (principal_scopes, hello_scopes) = match (&token, self.role()) {
             (_, Role::Node) => (Vec::new(), asked),
             (Some(token), Role::Operator) => (asked, token.scopes.clone()),
@@ -370,7 +412,9 @@ impl<S: DeviceStorage> Decision<'_, S> {
 
     /// What the device asks beyond what it has.
     fn upgrade(&self, known: Option<&PairedDevice>, asked: &[String]) -> Option<Upgrade> {
-        let Some(known) = known else { return Some(Upgrade::NotPaired) };
+        let Some(known) = known else {
+            return Some(Upgrade::NotPaired);
+        };
         let token = known.tokens.get(self.role_name());
         if token.is_none_or(|token| token.revoked_at_ms.is_some()) {
             return Some(Upgrade::Role);
@@ -444,7 +488,13 @@ impl<S: DeviceStorage> Decision<'_, S> {
     ) -> ConnectRefusal {
         let (request, new) = match self.book.ask(request).await {
             Ok(filed) => filed,
-            Err(fault) => return refuse(ErrorCode::Unavailable, fault.message, json!({"code": "PAIRING_UNAVAILABLE"})),
+            Err(fault) => {
+                return refuse(
+                    ErrorCode::Unavailable,
+                    fault.message,
+                    json!({"code": "PAIRING_UNAVAILABLE"}),
+                );
+            }
         };
         let (reason, message, hint) = upgrade.texts();
         let mut details = json!({

@@ -10,7 +10,13 @@ use super::ClientFacts;
 use crate::config::ResolvedAuth;
 
 /// Headers that say "somebody forwarded this"; their value does not matter.
-const FORWARDING: [&str; 5] = ["forwarded", "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-real-ip"];
+const FORWARDING: [&str; 5] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-forwarded-host",
+    "x-real-ip",
+];
 
 /// An IPv4 address that came in IPv6 clothes is an IPv4 address.
 pub(super) fn plain(ip: IpAddr) -> IpAddr {
@@ -112,7 +118,13 @@ pub(super) enum Locality {
 }
 
 /// Locality of a client; `secret_ok`: it presented the right shared secret.
-pub(super) fn locality(facts: ClientFacts, peer: SocketAddr, headers: &HeaderMap, control_ui: bool, secret_ok: bool) -> Locality {
+pub(super) fn locality(
+    facts: ClientFacts,
+    peer: SocketAddr,
+    headers: &HeaderMap,
+    control_ui: bool,
+    secret_ok: bool,
+) -> Locality {
     if facts.local_direct {
         return Locality::DirectLocal;
     }
@@ -123,7 +135,11 @@ pub(super) fn locality(facts: ClientFacts, peer: SocketAddr, headers: &HeaderMap
     let origin = single(headers, ORIGIN.as_str()).and_then(host_of);
     let peer_ip = plain(peer.ip());
     let host_is = |test: fn(&str) -> bool| host.as_deref().is_some_and(test);
-    if control_ui && origin.as_deref().is_some_and(is_loopback_host) && host_is(is_loopback_host) && is_private_host(&peer_ip.to_string()) {
+    if control_ui
+        && origin.as_deref().is_some_and(is_loopback_host)
+        && host_is(is_loopback_host)
+        && is_private_host(&peer_ip.to_string())
+    {
         return Locality::BrowserLocal;
     }
     if !headers.contains_key(ORIGIN) && peer_ip.is_loopback() && host_is(is_private_host) {

@@ -22,7 +22,10 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 fn failure(reason: &'static str) -> AuthFailure {
-    AuthFailure { reason, retry_after: None }
+    AuthFailure {
+        reason,
+        retry_after: None,
+    }
 }
 
 /// The limit for a caller: what configuration says, else the default for callers from elsewhere.
@@ -43,23 +46,50 @@ pub(super) fn authenticate(
         AuthMode::None => Ok(principal(facts, AuthMethod::None, declared_scopes(headers), None)),
         AuthMode::Token => {
             let reasons = ["token_missing_config", "token_missing", "token_mismatch"];
-            shared(limiter, auth, facts, headers, auth.token.as_ref(), AuthMethod::Token, reasons)
+            shared(
+                limiter,
+                auth,
+                facts,
+                headers,
+                auth.token.as_ref(),
+                AuthMethod::Token,
+                reasons,
+            )
         }
         AuthMode::Password => {
             let reasons = ["password_missing_config", "password_missing", "password_mismatch"];
-            shared(limiter, auth, facts, headers, auth.password.as_ref(), AuthMethod::Password, reasons)
+            shared(
+                limiter,
+                auth,
+                facts,
+                headers,
+                auth.password.as_ref(),
+                AuthMethod::Password,
+                reasons,
+            )
         }
         AuthMode::TrustedProxy => match proxy_user(auth, peer, headers) {
             Ok(user) => match origin::judge(auth, headers, false) {
-                Verdict::Absent | Verdict::Allowed => {
-                    Ok(principal(facts, AuthMethod::TrustedProxy, declared_scopes(headers), Some(user)))
-                }
+                Verdict::Absent | Verdict::Allowed => Ok(principal(
+                    facts,
+                    AuthMethod::TrustedProxy,
+                    declared_scopes(headers),
+                    Some(user),
+                )),
                 Verdict::NotAllowed | Verdict::Invalid => Err(failure("trusted_proxy_origin_not_allowed")),
             },
             // A person on this machine may use the password where the proxy does not reach.
             Err(_) if facts.local_direct && auth.password.is_some() && bearer(headers).is_some() => {
                 let reasons = ["password_missing_config", "password_missing", "password_mismatch"];
-                shared(limiter, auth, facts, headers, auth.password.as_ref(), AuthMethod::Password, reasons)
+                shared(
+                    limiter,
+                    auth,
+                    facts,
+                    headers,
+                    auth.password.as_ref(),
+                    AuthMethod::Password,
+                    reasons,
+                )
             }
             Err(reason) => Err(failure(reason)),
         },
@@ -77,7 +107,11 @@ fn shared(
 ) -> Result<Principal, AuthFailure> {
     let secret = secret.ok_or_else(|| failure(unset))?;
     let Some(given) = bearer(headers) else {
-        return Err(failure(if headers.contains_key(AUTHORIZATION) { mismatch } else { missing }));
+        return Err(failure(if headers.contains_key(AUTHORIZATION) {
+            mismatch
+        } else {
+            missing
+        }));
     };
     let key = format!("shared-secret:{}", facts.client_ip);
     // A right credential passes even while its address is locked: somebody behind the same address may be guessing.
@@ -85,9 +119,14 @@ fn shared(
         limiter.succeed(&key);
         return Ok(principal(facts, method, ScopeSet::operator_default(), None));
     }
-    let Some(limit) = limit_for(auth, facts) else { return Err(failure(mismatch)) };
+    let Some(limit) = limit_for(auth, facts) else {
+        return Err(failure(mismatch));
+    };
     if let Some(left) = limiter.locked(&key) {
-        return Err(AuthFailure { reason: "rate_limited", retry_after: Some(left) });
+        return Err(AuthFailure {
+            reason: "rate_limited",
+            retry_after: Some(left),
+        });
     }
     limiter.fail(&key, &limit);
     Err(failure(mismatch))
@@ -95,7 +134,13 @@ fn shared(
 
 /// The user that the proxy names, if everything about it is in order.
 pub(super) fn proxy_user(auth: &ResolvedAuth, peer: SocketAddr, headers: &HeaderMap) -> Result<String, &'static str> {
-    let Some(TrustedProxy { user_header, required_headers, allow_users, allow_loopback }) = &auth.trusted_proxy else {
+    let Some(TrustedProxy {
+        user_header,
+        required_headers,
+        allow_users,
+        allow_loopback,
+    }) = &auth.trusted_proxy
+    else {
         return Err("trusted_proxy_config_missing");
     };
     if auth.trusted_proxies.is_empty() {

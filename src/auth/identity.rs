@@ -46,7 +46,10 @@ impl IdentityKey {
     /// The public half.
     pub fn public(&self) -> GatewayIdentity {
         let key = self.0.verifying_key().to_bytes();
-        GatewayIdentity { device_id: DeviceId::new(device_id(&key)), public_key: public_key_text(&key) }
+        GatewayIdentity {
+            device_id: DeviceId::new(device_id(&key)),
+            public_key: public_key_text(&key),
+        }
     }
 }
 
@@ -57,10 +60,16 @@ impl IdentityKey {
 pub fn load_or_create(path: &Path) -> Result<IdentityKey, IdentityError> {
     let shown = || path.display().to_string();
     match read_capped(path, 4096) {
-        Ok(bytes) => parse(&bytes).ok_or_else(|| IdentityError::Unusable { path: shown(), reason: "it is damaged".to_owned() }),
+        Ok(bytes) => parse(&bytes).ok_or_else(|| IdentityError::Unusable {
+            path: shown(),
+            reason: "it is damaged".to_owned(),
+        }),
         Err(ReadError::Missing(_)) => {
             let key = SigningKey::from_bytes(&rand::random::<[u8; 32]>());
-            let stored = Stored { version: 1, seed: hex::encode(key.to_bytes()) };
+            let stored = Stored {
+                version: 1,
+                seed: hex::encode(key.to_bytes()),
+            };
             let write = |reason: String| IdentityError::Write { path: shown(), reason };
             let text = serde_json::to_vec_pretty(&stored).map_err(|error| write(error.to_string()))?;
             if let Some(folder) = path.parent() {
@@ -69,7 +78,10 @@ pub fn load_or_create(path: &Path) -> Result<IdentityKey, IdentityError> {
             create_private(path, &text).map_err(|error| write(error.to_string()))?;
             Ok(IdentityKey(key))
         }
-        Err(error) => Err(IdentityError::Unusable { path: shown(), reason: error.to_string() }),
+        Err(error) => Err(IdentityError::Unusable {
+            path: shown(),
+            reason: error.to_string(),
+        }),
     }
 }
 

@@ -48,12 +48,20 @@ impl Limiter {
         let now = Instant::now();
         let mut records = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if records.len() >= CAPACITY && !records.contains_key(key) {
-            let oldest = records.iter().min_by_key(|(_, record)| record.touched).map(|(key, _)| key.clone());
+            let oldest = records
+                .iter()
+                .min_by_key(|(_, record)| record.touched)
+                .map(|(key, _)| key.clone());
             if let Some(oldest) = oldest {
                 records.remove(&oldest);
             }
         }
-        let fresh = Record { failures: 0, window_start: now, locked_until: None, touched: now };
+        let fresh = Record {
+            failures: 0,
+            window_start: now,
+            locked_until: None,
+            touched: now,
+        };
         let record = records.entry(key.to_owned()).or_insert(fresh);
         let lock_over = record.locked_until.is_some_and(|until| until <= now);
         if lock_over || now.duration_since(record.window_start) > limit.window {
@@ -109,7 +117,10 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
         runtime.block_on(async {
             let limiter = Limiter::default();
             for n in 0..CAPACITY + 100 {

@@ -24,13 +24,21 @@ pub(super) fn judge(auth: &ResolvedAuth, headers: &HeaderMap, loopback_ok: bool)
     if !headers.contains_key(ORIGIN) {
         return Verdict::Absent;
     }
-    let Some(origin) = single(headers, ORIGIN.as_str()).map(str::to_ascii_lowercase) else { return Verdict::Invalid };
+    let Some(origin) = single(headers, ORIGIN.as_str()).map(str::to_ascii_lowercase) else {
+        return Verdict::Invalid;
+    };
     let is_web = origin.starts_with("http://") || origin.starts_with("https://");
-    let Some(host) = host_of(&origin).filter(|_| is_web) else { return Verdict::Invalid };
-    let listed = auth.allowed_origins.iter().any(|allowed| allowed == "*" || *allowed == origin);
+    let Some(host) = host_of(&origin).filter(|_| is_web) else {
+        return Verdict::Invalid;
+    };
+    let listed = auth
+        .allowed_origins
+        .iter()
+        .any(|allowed| allowed == "*" || *allowed == origin);
     let same_host = || {
         auth.host_header_origin_fallback
-            && single(headers, HOST.as_str()).is_some_and(|own| Some(own.to_ascii_lowercase().as_str()) == authority(&origin))
+            && single(headers, HOST.as_str())
+                .is_some_and(|own| Some(own.to_ascii_lowercase().as_str()) == authority(&origin))
     };
     if listed || same_host() || (loopback_ok && is_loopback_host(&host)) {
         Verdict::Allowed

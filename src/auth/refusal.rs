@@ -120,9 +120,7 @@ pub(super) fn unauthorized(params: &ConnectParams, reason: Reason, can_retry: bo
         Reason::BootstrapInvalid => {
             "unauthorized: bootstrap token invalid or expired (scan a fresh setup code)".to_owned()
         }
-        Reason::DeviceTokenMismatch => {
-            "unauthorized: device token mismatch (rotate/reissue device token)".to_owned()
-        }
+        Reason::DeviceTokenMismatch => "unauthorized: device token mismatch (rotate/reissue device token)".to_owned(),
         Reason::RateLimited => "unauthorized: too many failed authentication attempts (retry later)".to_owned(),
         Reason::Other(_) => "unauthorized".to_owned(),
     };

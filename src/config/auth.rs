@@ -216,6 +216,13 @@ fn skeleton(gateway: &Gateway, mode: AuthMode, listen: &Listen) -> ResolvedAuth 
             .collect(),
         allow_real_ip_fallback: gateway.allow_real_ip_fallback,
         rate_limit: gateway.auth.rate_limit.as_ref().map(rate_limit),
+        node_auto_approve: gateway
+            .nodes
+            .pairing
+            .auto_approve_cidrs
+            .iter()
+            .filter_map(|block| net::parse_block(block))
+            .collect(),
         allowed_origins: allowed_origins(gateway, listen),
         host_header_origin_fallback: ui.dangerously_allow_host_header_origin_fallback,
         control_ui_insecure_auth: ui.allow_insecure_auth,

@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use ipnet::IpNet;
 use serde_json::Value;
 use tokio::sync::watch;
 
 use super::bind::Listen;
 use super::env::Env;
+use super::load::LoadError;
 use super::paths::Paths;
 use super::secrets::SecretTable;
 use super::types::{Config, SecretInput};
@@ -133,6 +134,8 @@ pub struct ResolvedAuth {
     pub allow_real_ip_fallback: bool,
     /// `gateway.auth.rateLimit`, if configured.
     pub rate_limit: Option<RateLimit>,
+    /// `gateway.nodes.pairing.autoApproveCidrs`: from where a node's first pairing needs no person.
+    pub node_auto_approve: Vec<IpNet>,
     /// `gateway.controlUi.allowedOrigins`, lower case, seeds included.
     pub allowed_origins: Vec<String>,
     /// `gateway.controlUi.dangerouslyAllowHostHeaderOriginFallback`.
@@ -319,6 +322,7 @@ fn unreachable_agent(message: &str) -> &'static AgentId {
 #[derive(Debug, Clone)]
 pub struct SnapshotHandle {
     current: Arc<ArcSwap<Snapshot>>,
+    broken: Arc<ArcSwapOption<LoadError>>,
     changes: watch::Sender<u64>,
 }
 
@@ -328,6 +332,7 @@ impl SnapshotHandle {
         let (changes, _) = watch::channel(snapshot.generation);
         Self {
             current: Arc::new(ArcSwap::new(snapshot)),
+            broken: Arc::default(),
             changes,
         }
     }
@@ -342,6 +347,16 @@ impl SnapshotHandle {
         let generation = snapshot.generation;
         self.current.store(snapshot);
         self.changes.send_replace(generation);
+    }
+
+    /// What is wrong with the files as they are now; `None`: the present snapshot is what they say.
+    pub fn broken(&self) -> Option<Arc<LoadError>> {
+        self.broken.load_full()
+    }
+
+    /// Notes whether the files can be used.
+    pub fn set_broken(&self, error: Option<Arc<LoadError>>) {
+        self.broken.store(error);
     }
 
     /// Wakes on every change with the new generation.

@@ -215,7 +215,7 @@ fn put_usage(map: &mut Map<String, Value>, row: &SessionRow, rates: Option<[f64;
     }
 }
 
-fn cost_usd(tokens: [u64; 4], rates: [f64; 4]) -> f64 {
+pub fn cost_usd(tokens: [u64; 4], rates: [f64; 4]) -> f64 {
     const PER: f64 = 1_000_000.0;
     // Lossless below 2^53 tokens.
     tokens

@@ -45,7 +45,12 @@ pub fn signed_payloads(params: &ConnectParams, role: &str, scopes: &[String], no
     let auth = params.auth.as_ref();
     // An empty string counts as given; only an absent field falls through.
     let token = auth
-        .and_then(|auth| auth.token.as_ref().or(auth.device_token.as_ref()).or(auth.bootstrap_token.as_ref()))
+        .and_then(|auth| {
+            auth.token
+                .as_ref()
+                .or(auth.device_token.as_ref())
+                .or(auth.bootstrap_token.as_ref())
+        })
         .map_or("", String::as_str);
     let client = &params.client;
     let common = format!(
@@ -72,11 +77,17 @@ mod tests {
         let padded = "TXug5ShSUJdC9afh3uq0gQ67YFlJOMDc2dCg1g/tBnY=";
         let key = public_key_bytes(url).unwrap();
         assert_eq!(public_key_bytes(padded), Some(key));
-        assert_eq!(device_id(&key), "de7f79736504e8f87482b51b87e7d49ef246864ea0d71aade1e952a6ee0c2b04");
+        assert_eq!(
+            device_id(&key),
+            "de7f79736504e8f87482b51b87e7d49ef246864ea0d71aade1e952a6ee0c2b04"
+        );
         assert_eq!(public_key_text(&key), url);
         let mut der = SPKI_PREFIX.to_vec();
         der.extend(key);
-        let pem = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n", STANDARD.encode(der));
+        let pem = format!(
+            "-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----\n",
+            STANDARD.encode(der)
+        );
         assert_eq!(public_key_bytes(&pem), Some(key));
         assert_eq!(public_key_bytes("AAAA"), None);
     }

@@ -18,11 +18,15 @@ fn clients_dir() -> PathBuf {
 }
 
 async fn run(mut command: Command) -> Output {
-    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
 }
 
 fn script(name: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(name)
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/clients")
+        .join(name)
 }
 
 fn assert_success(output: &Output) -> String {
@@ -48,7 +52,11 @@ async fn the_node_sdk_talks_streams_calls_tools_and_sees_errors() {
     let gateway = TestGateway::start(&config(&model.base_url())).await;
     let node = clients_dir().join("node");
     let mut command = Command::new(node.join("node_modules/node/bin/node"));
-    command.arg(script("openai_sdk.mjs")).arg(gateway.url("/v1")).arg(TOKEN).env("CLIENT_MODULES", node.join("node_modules"));
+    command
+        .arg(script("openai_sdk.mjs"))
+        .arg(gateway.url("/v1"))
+        .arg(TOKEN)
+        .env("CLIENT_MODULES", node.join("node_modules"));
     let text = assert_success(&run(command).await);
     assert!(text.contains("all good"), "{text}");
 }

@@ -79,16 +79,29 @@ async fn a_config_map_swap_is_applied_whether_or_not_the_old_version_is_removed(
     mount_version(&mount, "v3", &with_agents(&["main", "removed"]));
     fs::remove_dir_all(mount.join("..v2")).unwrap();
     until_agent(&gateway, "removed").await;
-    let names: Vec<String> =
-        fs::read_dir(&mount).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    assert!(names.iter().all(|name| name.starts_with("..") || name == "openclaw.json"), "written beside the mount: {names:?}");
+    let names: Vec<String> = fs::read_dir(&mount)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        names
+            .iter()
+            .all(|name| name.starts_with("..") || name == "openclaw.json"),
+        "written beside the mount: {names:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_broken_change_keeps_what_was_and_is_visible() {
     let gateway = TestGateway::start(&with_agents(&["main", "old"])).await;
     let mut client = gateway.operator().await;
-    let broken: [&[u8]; 5] = [b"{ broken", b"", b"\xff\xfe\x00", b"{\"gateway\":{\"mode\":\"local\",\"bogus\":1}}", b"[1,2]"];
+    let broken: [&[u8]; 5] = [
+        b"{ broken",
+        b"",
+        b"\xff\xfe\x00",
+        b"{\"gateway\":{\"mode\":\"local\",\"bogus\":1}}",
+        b"[1,2]",
+    ];
     for content in broken {
         let before = gateway.log().matches("config reload skipped").count();
         replace_file(&gateway.config_path, content);
@@ -118,8 +131,16 @@ async fn included_files_and_secret_files_are_followed() {
     fs::write(&agents_file, "{ list: [{ id: 'main' }] }").unwrap();
     let mut settings = config("http://127.0.0.1:9/v1");
     settings["agents"] = json!({"$include": "./agents.json5"});
-    settings = with(settings, "secrets.providers.f", json!({"source": "file", "path": token_file, "mode": "singleValue"}));
-    settings = with(settings, "gateway.auth.token", json!({"source": "file", "provider": "f", "id": "value"}));
+    settings = with(
+        settings,
+        "secrets.providers.f",
+        json!({"source": "file", "path": token_file, "mode": "singleValue"}),
+    );
+    settings = with(
+        settings,
+        "gateway.auth.token",
+        json!({"source": "file", "provider": "f", "id": "value"}),
+    );
     fs::write(&gateway.config_path, settings.to_string()).unwrap();
     let mut gateway = gateway;
     gateway.spawn();
@@ -127,17 +148,28 @@ async fn included_files_and_secret_files_are_followed() {
 
     let status = async |token: &str| {
         let client = reqwest::Client::builder().build().unwrap();
-        client.get(gateway.url("/v1/models")).bearer_auth(token).send().await.unwrap()
+        client
+            .get(gateway.url("/v1/models"))
+            .bearer_auth(token)
+            .send()
+            .await
+            .unwrap()
     };
     let list = |answer: reqwest::Response| async move { answer.text().await.unwrap() };
     assert_eq!(status("file-token-aaaaaaaaaaaa").await.status(), 200);
     replace_file(&agents_file, b"{ list: [{ id: 'main' }, { id: 'included' }] }");
     eventually("the include is applied", async || {
-        list(status("file-token-aaaaaaaaaaaa").await).await.contains("openclaw/included").then_some(())
+        list(status("file-token-aaaaaaaaaaaa").await)
+            .await
+            .contains("openclaw/included")
+            .then_some(())
     })
     .await;
     fs::write(&token_file, "file-token-bbbbbbbbbbbb\n").unwrap();
-    eventually("the token is rotated", async || (status("file-token-bbbbbbbbbbbb").await.status() == 200).then_some(())).await;
+    eventually("the token is rotated", async || {
+        (status("file-token-bbbbbbbbbbbb").await.status() == 200).then_some(())
+    })
+    .await;
     assert_eq!(status("file-token-aaaaaaaaaaaa").await.status(), 401);
 }
 
@@ -152,7 +184,11 @@ async fn a_changed_token_closes_connections_that_used_the_old_one() {
 
 #[tokio::test]
 async fn the_listener_moves_to_another_port_and_old_connections_live_on() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let mut gateway = TestGateway::prepare(&json!({}));
     let settings = with(config("http://127.0.0.1:9/v1"), "gateway.port", json!(gateway.port));
     gateway.write_config(&settings);
@@ -162,7 +198,10 @@ async fn the_listener_moves_to_another_port_and_old_connections_live_on() {
     let mut client = gateway.operator().await;
     gateway.write_config(&with(settings, "gateway.port", json!(free)));
     eventually("the new port answers", async || {
-        reqwest::get(format!("http://127.0.0.1:{free}/healthz")).await.ok().map(|_| ())
+        reqwest::get(format!("http://127.0.0.1:{free}/healthz"))
+            .await
+            .ok()
+            .map(|_| ())
     })
     .await;
     client.ok("health", json!({})).await;

@@ -10,11 +10,19 @@ use crate::support::model::ModelDouble;
 use crate::support::ws::WsClient;
 
 async fn history(client: &mut WsClient, key: &str) -> Vec<Value> {
-    client.ok("chat.history", json!({"sessionKey": key, "limit": 200})).await["messages"].as_array().unwrap().clone()
+    client
+        .ok("chat.history", json!({"sessionKey": key, "limit": 200}))
+        .await["messages"]
+        .as_array()
+        .unwrap()
+        .clone()
 }
 
 fn count(messages: &[Value], role: &str, text: &str) -> usize {
-    messages.iter().filter(|message| message["role"] == role && message["content"].to_string().contains(text)).count()
+    messages
+        .iter()
+        .filter(|message| message["role"] == role && message["content"].to_string().contains(text))
+        .count()
 }
 
 #[tokio::test]
@@ -25,15 +33,25 @@ async fn kill_nine_during_forty_runs_loses_and_repeats_nothing() {
     let mut acknowledged = Vec::new();
     for n in 0..40 {
         // Four messages share one session: three of them wait behind the first.
-        let key = if n < 4 { "agent:main:queue".to_owned() } else { format!("agent:main:s{n}") };
+        let key = if n < 4 {
+            "agent:main:queue".to_owned()
+        } else {
+            format!("agent:main:s{n}")
+        };
         let text = format!("TAG{n:02} [[slow:30]]");
         let answer = client
-            .call("chat.send", json!({"sessionKey": key, "message": text, "idempotencyKey": format!("run-{n}")}))
+            .call(
+                "chat.send",
+                json!({"sessionKey": key, "message": text, "idempotencyKey": format!("run-{n}")}),
+            )
             .await;
         assert_eq!(answer["payload"]["status"], "started", "{answer}");
         acknowledged.push((n, key));
     }
-    eventually("some runs are at work", async || (model.seen().len() >= 8).then_some(())).await;
+    eventually("some runs are at work", async || {
+        (model.seen().len() >= 8).then_some(())
+    })
+    .await;
     gateway.crash_and_restart().await;
 
     let mut client = gateway.operator().await;
@@ -45,12 +63,21 @@ async fn kill_nine_during_forty_runs_loses_and_repeats_nothing() {
     .await;
     for (n, key) in &acknowledged {
         let messages = history(&mut client, key).await;
-        assert_eq!(count(&messages, "user", &format!("TAG{n:02}")), 1, "message {n} in {key}: {messages:#?}");
+        assert_eq!(
+            count(&messages, "user", &format!("TAG{n:02}")),
+            1,
+            "message {n} in {key}: {messages:#?}"
+        );
         assert!(count(&messages, "assistant", "piece5") <= 4);
     }
     let queue = history(&mut client, "agent:main:queue").await;
     let order: Vec<usize> = (0..4)
-        .map(|n| queue.iter().position(|message| message.to_string().contains(&format!("TAG{n:02}"))).unwrap())
+        .map(|n| {
+            queue
+                .iter()
+                .position(|message| message.to_string().contains(&format!("TAG{n:02}")))
+                .unwrap()
+        })
         .collect();
     assert!(order.is_sorted(), "{order:?}");
     for n in 0..40 {
@@ -60,7 +87,10 @@ async fn kill_nine_during_forty_runs_loses_and_repeats_nothing() {
     // A known key does not run again, whatever became of its run.
     let before = model.seen().len();
     let again = client
-        .ok("chat.send", json!({"sessionKey": "agent:main:s9", "message": "TAG09 [[slow:30]]", "idempotencyKey": "run-9"}))
+        .ok(
+            "chat.send",
+            json!({"sessionKey": "agent:main:s9", "message": "TAG09 [[slow:30]]", "idempotencyKey": "run-9"}),
+        )
         .await;
     assert_ne!(again["status"], "started", "{again}");
     assert_eq!(model.seen().len(), before);
@@ -90,7 +120,10 @@ async fn a_second_gateway_on_the_same_state_is_refused_with_the_pid() {
     second.state_dir.clone_from(&gateway.state_dir);
     let (code, output) = tokio::task::spawn_blocking(move || second.run_to_end()).await.unwrap();
     assert_ne!(code, Some(0));
-    assert!(output.contains(&format!("gateway already running (pid {})", gateway.pid())), "{output}");
+    assert!(
+        output.contains(&format!("gateway already running (pid {})", gateway.pid())),
+        "{output}"
+    );
     let alive = reqwest::get(gateway.url("/healthz")).await.unwrap();
     assert_eq!(alive.status(), 200);
 }
@@ -126,7 +159,12 @@ async fn a_page_of_a_long_history_reads_only_the_page() {
     let sent = model.seen().last().unwrap().body["messages"].as_array().unwrap().len();
     assert!(sent <= 121, "the context window is bounded, {sent} messages were sent");
     let mut client = gateway.operator().await;
-    let page = client.ok("chat.history", json!({"sessionKey": "agent:main:openai-user:long", "limit": 3})).await;
+    let page = client
+        .ok(
+            "chat.history",
+            json!({"sessionKey": "agent:main:openai-user:long", "limit": 3}),
+        )
+        .await;
     let page = page["messages"].as_array().unwrap();
     assert_eq!(page.len(), 3);
     assert_eq!(page[2]["__openclaw"]["seq"], 180);

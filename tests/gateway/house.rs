@@ -60,7 +60,9 @@ fn sources() -> Vec<PathBuf> {
 }
 
 fn module_of(path: &Path) -> String {
-    let relative = path.strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src")).unwrap();
+    let relative = path
+        .strip_prefix(Path::new(env!("CARGO_MANIFEST_DIR")).join("src"))
+        .unwrap();
     let first = relative.iter().next().unwrap().to_str().unwrap();
     first.trim_end_matches(".rs").to_owned()
 }
@@ -79,7 +81,10 @@ fn used_modules(code: &str) -> BTreeSet<String> {
     for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
         for (at, _) in line.match_indices("crate::") {
             let rest = &line[at + "crate::".len()..];
-            let name: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '_').collect();
+            let name: String = rest
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '_')
+                .collect();
             if layer(&name).is_some() {
                 used.insert(name);
             }
@@ -109,7 +114,10 @@ fn modules_use_only_what_is_below_them() {
 fn every_module_has_a_layer() {
     for path in sources() {
         let module = module_of(&path);
-        assert!(matches!(module.as_str(), "lib" | "main") || layer(&module).is_some(), "{module} has no layer");
+        assert!(
+            matches!(module.as_str(), "lib" | "main") || layer(&module).is_some(),
+            "{module} has no layer"
+        );
     }
 }
 
@@ -120,21 +128,48 @@ fn files_stay_short_and_say_what_they_own() {
         let lines = product_code(&text).lines().count();
         assert!(lines <= SOFT_LIMIT, "{} has {lines} lines", path.display());
         let is_test_file = path.file_stem().is_some_and(|stem| stem == "tests");
-        assert!(is_test_file || text.starts_with("//!"), "{} has no module docs", path.display());
+        assert!(
+            is_test_file || text.starts_with("//!"),
+            "{} has no module docs",
+            path.display()
+        );
     }
 }
 
 #[test]
 fn dependencies_have_allowed_licences_and_no_banned_crate() {
     const ALLOWED: &[&str] = &[
-        "MIT", "Apache-2.0", "Apache-2.0 WITH LLVM-exception", "BSD-2-Clause", "BSD-3-Clause", "ISC", "Zlib", "Unicode-3.0",
-        "CC0-1.0", "CDLA-Permissive-2.0", "MPL-2.0", "Unlicense", "0BSD", "OpenSSL", "MIT-0", "BSL-1.0",
+        "MIT",
+        "Apache-2.0",
+        "Apache-2.0 WITH LLVM-exception",
+        "BSD-2-Clause",
+        "BSD-3-Clause",
+        "ISC",
+        "Zlib",
+        "Unicode-3.0",
+        "CC0-1.0",
+        "CDLA-Permissive-2.0",
+        "MPL-2.0",
+        "Unlicense",
+        "0BSD",
+        "OpenSSL",
+        "MIT-0",
+        "BSL-1.0",
     ];
     const BANNED: &[&str] = &["ring", "openssl-sys", "openssl", "native-tls", "async-std"];
-    const SINGLE: &[&str] = &["hyper", "axum", "tonic", "prost", "rustls", "reqwest", "metrics", "tokio", "rusqlite"];
+    const SINGLE: &[&str] = &[
+        "hyper", "axum", "tonic", "prost", "rustls", "reqwest", "metrics", "tokio", "rusqlite",
+    ];
 
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--locked", "--filter-platform", "x86_64-unknown-linux-gnu"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--locked",
+            "--filter-platform",
+            "x86_64-unknown-linux-gnu",
+        ])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
@@ -154,11 +189,18 @@ fn dependencies_have_allowed_licences_and_no_banned_crate() {
         .collect();
     for package in &packages {
         let name = package["name"].as_str().unwrap();
-        assert!(!BANNED.contains(&name), "{name} is banned: rustls with aws-lc-rs is the one TLS stack");
-        let licence = package["license"].as_str().unwrap_or_else(|| panic!("{name} declares no licence"));
+        assert!(
+            !BANNED.contains(&name),
+            "{name} is banned: rustls with aws-lc-rs is the one TLS stack"
+        );
+        let licence = package["license"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{name} declares no licence"));
         // `A OR B` needs one allowed side, `A AND B` all; slashes are an old form of OR.
         let allowed = licence.replace('/', " OR ").split(" OR ").any(|choice| {
-            choice.split(" AND ").all(|part| ALLOWED.contains(&part.trim().trim_matches(['(', ')'])))
+            choice
+                .split(" AND ")
+                .all(|part| ALLOWED.contains(&part.trim().trim_matches(['(', ')'])))
         });
         assert!(allowed, "{name} has licence {licence}");
     }
@@ -168,6 +210,10 @@ fn dependencies_have_allowed_licences_and_no_banned_crate() {
             .filter(|package| package["name"] == *single)
             .map(|package| package["version"].as_str().unwrap())
             .collect();
-        assert!(versions.len() <= 1, "{single} is in the tree {} times: {versions:?}", versions.len());
+        assert!(
+            versions.len() <= 1,
+            "{single} is in the tree {} times: {versions:?}",
+            versions.len()
+        );
     }
 }

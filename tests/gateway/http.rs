@@ -24,13 +24,20 @@ async fn raw(port: u16, request: &[u8]) -> String {
 async fn probes_answer_without_credentials_and_refuse_other_methods() {
     let gateway = TestGateway::start(&config("http://127.0.0.1:9/v1")).await;
     let client = reqwest::Client::builder().build().unwrap();
-    for (path, body) in [("/healthz", r#"{"ok":true,"status":"live"}"#), ("/health", r#"{"ok":true,"status":"live"}"#)] {
+    for (path, body) in [
+        ("/healthz", r#"{"ok":true,"status":"live"}"#),
+        ("/health", r#"{"ok":true,"status":"live"}"#),
+    ] {
         let answer = client.get(gateway.url(path)).send().await.unwrap();
         assert_eq!(answer.status(), 200);
         assert_eq!(answer.text().await.unwrap(), body);
     }
     for path in ["/readyz", "/ready", "/startupz"] {
-        assert_eq!(client.get(gateway.url(path)).send().await.unwrap().status(), 200, "{path}");
+        assert_eq!(
+            client.get(gateway.url(path)).send().await.unwrap().status(),
+            200,
+            "{path}"
+        );
         let head = client.head(gateway.url(path)).send().await.unwrap();
         assert_eq!(head.status(), 200);
         assert_eq!(head.headers()["content-type"], "application/json; charset=utf-8");
@@ -38,7 +45,12 @@ async fn probes_answer_without_credentials_and_refuse_other_methods() {
         assert_eq!(post.status(), 405);
         assert_eq!(post.headers()["allow"], "GET, HEAD");
     }
-    let brief = client.get(gateway.url("/readyz")).header("x-forwarded-for", "203.0.113.9").send().await.unwrap();
+    let brief = client
+        .get(gateway.url("/readyz"))
+        .header("x-forwarded-for", "203.0.113.9")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(brief.text().await.unwrap(), r#"{"ready":true}"#);
 }
 
@@ -46,7 +58,12 @@ async fn probes_answer_without_credentials_and_refuse_other_methods() {
 async fn unknown_routes_and_credentials_get_their_shapes() {
     let gateway = TestGateway::start(&config("http://127.0.0.1:9/v1")).await;
     let client = reqwest::Client::builder().build().unwrap();
-    let unknown = client.get(gateway.url("/v1/nothing")).bearer_auth(TOKEN).send().await.unwrap();
+    let unknown = client
+        .get(gateway.url("/v1/nothing"))
+        .bearer_auth(TOKEN)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(unknown.status(), 404);
     assert!(unknown.headers().contains_key("x-request-id"));
     let body: serde_json::Value = unknown.json().await.unwrap();
@@ -59,7 +76,12 @@ async fn unknown_routes_and_credentials_get_their_shapes() {
         }
         let refused = request.send().await.unwrap();
         assert_eq!(refused.status(), 401);
-        assert!(refused.headers()["www-authenticate"].to_str().unwrap().starts_with("Bearer"));
+        assert!(
+            refused.headers()["www-authenticate"]
+                .to_str()
+                .unwrap()
+                .starts_with("Bearer")
+        );
         let body: serde_json::Value = refused.json().await.unwrap();
         assert_eq!(body["error"]["type"], "unauthorized");
         assert_eq!(body["error"]["message"], "Unauthorized");
@@ -100,8 +122,13 @@ async fn broken_bodies_are_refused_with_400() {
     ];
     for body in bodies {
         let shown = String::from_utf8_lossy(&body).chars().take(60).collect::<String>();
-        let answer =
-            client.post(gateway.url("/v1/chat/completions")).bearer_auth(TOKEN).body(body).send().await.unwrap();
+        let answer = client
+            .post(gateway.url("/v1/chat/completions"))
+            .bearer_auth(TOKEN)
+            .body(body)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), 400, "{shown}");
         let body: serde_json::Value = answer.json().await.unwrap();
         assert_eq!(body["error"]["type"], "invalid_request_error", "{shown}");
@@ -110,7 +137,11 @@ async fn broken_bodies_are_refused_with_400() {
 
 #[tokio::test]
 async fn slow_headers_and_slow_bodies_are_cut_and_half_closed_sockets_are_served() {
-    let mut settings = with(config("http://127.0.0.1:9/v1"), "gateway.limits.headerTimeoutMs", json!(300));
+    let mut settings = with(
+        config("http://127.0.0.1:9/v1"),
+        "gateway.limits.headerTimeoutMs",
+        json!(300),
+    );
     settings = with(settings, "gateway.limits.bodyTimeoutMs", json!(300));
     let gateway = TestGateway::start(&settings).await;
 
@@ -124,7 +155,10 @@ async fn slow_headers_and_slow_bodies_are_cut_and_half_closed_sockets_are_served
     assert!(slow_body.starts_with("HTTP/1.1 408"), "{slow_body}");
 
     let mut socket = TcpStream::connect(("127.0.0.1", gateway.port)).await.unwrap();
-    socket.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await.unwrap();
+    socket
+        .write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        .await
+        .unwrap();
     socket.shutdown().await.unwrap();
     let mut answer = String::new();
     socket.read_to_string(&mut answer).await.unwrap();
@@ -134,10 +168,17 @@ async fn slow_headers_and_slow_bodies_are_cut_and_half_closed_sockets_are_served
 #[tokio::test]
 async fn header_floods_are_refused_and_the_gateway_lives() {
     let gateway = TestGateway::start(&config("http://127.0.0.1:9/v1")).await;
-    let flood = format!("GET /healthz HTTP/1.1\r\nHost: a\r\n{}\r\n", "X-Filler: yyyyyyyyyyyyyyyyyyyyyyyy\r\n".repeat(20_000));
+    let flood = format!(
+        "GET /healthz HTTP/1.1\r\nHost: a\r\n{}\r\n",
+        "X-Filler: yyyyyyyyyyyyyyyyyyyyyyyy\r\n".repeat(20_000)
+    );
     let answer = raw(gateway.port, flood.as_bytes()).await;
     assert!(!answer.contains("200 OK"), "{answer}");
-    let fine = raw(gateway.port, b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").await;
+    let fine = raw(
+        gateway.port,
+        b"GET /healthz HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    )
+    .await;
     assert!(fine.starts_with("HTTP/1.1 200"), "{fine}");
 }
 
@@ -160,7 +201,11 @@ async fn http2_without_tls_is_served_on_the_same_port() {
 
 #[tokio::test]
 async fn the_management_listener_serves_probes_and_metrics_and_nothing_else() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let settings = with(
         config("http://127.0.0.1:9/v1"),
         "gateway.management",
@@ -175,6 +220,10 @@ async fn the_management_listener_serves_probes_and_metrics_and_nothing_else() {
     let metrics = client.get(url("/metrics")).send().await.unwrap().text().await.unwrap();
     assert!(metrics.contains("openclaw_gateway_build_info"), "{metrics}");
     for path in ["/v1/models", "/", "/api/diagnostics/prometheus"] {
-        assert_eq!(client.get(url(path)).bearer_auth(TOKEN).send().await.unwrap().status(), 404, "{path}");
+        assert_eq!(
+            client.get(url(path)).bearer_auth(TOKEN).send().await.unwrap().status(),
+            404,
+            "{path}"
+        );
     }
 }

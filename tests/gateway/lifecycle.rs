@@ -21,13 +21,41 @@ async fn unsafe_or_unclear_configurations_are_refused_with_the_reason() {
     let without_mode = json!({"gateway": {"auth": {"mode": "token", "token": "abcdefabcdefabcdef"}}});
     let cases = [
         (without_mode, 78, "existing config is missing gateway.mode"),
-        (with(base(), "gateway.mode", json!("remote")), 78, "set gateway.mode=local (current: remote)"),
-        (with(with(base(), "gateway.bind", json!("lan")), "gateway.auth", json!({"mode": "none"})), 78, "Refusing to bind gateway to lan without auth."),
-        (with(base(), "gateway.auth", json!({"mode": "password"})), 78, "no password is configured"),
-        (with(base(), "gateway.auth", json!({"mode": "trusted-proxy", "token": "x".repeat(24)})), 1, "trusted-proxy"),
+        (
+            with(base(), "gateway.mode", json!("remote")),
+            78,
+            "set gateway.mode=local (current: remote)",
+        ),
+        (
+            with(
+                with(base(), "gateway.bind", json!("lan")),
+                "gateway.auth",
+                json!({"mode": "none"}),
+            ),
+            78,
+            "Refusing to bind gateway to lan without auth.",
+        ),
+        (
+            with(base(), "gateway.auth", json!({"mode": "password"})),
+            78,
+            "no password is configured",
+        ),
+        (
+            with(
+                base(),
+                "gateway.auth",
+                json!({"mode": "trusted-proxy", "token": "x".repeat(24)}),
+            ),
+            1,
+            "trusted-proxy",
+        ),
         (with(base(), "gateway.prot", json!(1)), 1, "did you mean \"port\"?"),
         (with(base(), "gateway.port", json!("many")), 1, "gateway.port"),
-        (with(base(), "gateway.auth.token", json!("change-me-now")), 1, "published example placeholder"),
+        (
+            with(base(), "gateway.auth.token", json!("change-me-now")),
+            1,
+            "published example placeholder",
+        ),
     ];
     for (settings, code, text) in cases {
         let (found, output) = refusal(&settings, &[]).await;
@@ -41,7 +69,10 @@ async fn unsafe_or_unclear_configurations_are_refused_with_the_reason() {
 
 #[tokio::test]
 async fn a_config_that_does_not_parse_is_reported_with_its_place() {
-    for (text, place) in [("{ gateway: { mode: 'local' ", "line 1"), ("{\n  gateway: {\n    mode = 'local' } }", "line 3")] {
+    for (text, place) in [
+        ("{ gateway: { mode: 'local' ", "line 1"),
+        ("{\n  gateway: {\n    mode = 'local' } }", "line 3"),
+    ] {
         let gateway = TestGateway::prepare(&json!({}));
         std::fs::write(&gateway.config_path, text).unwrap();
         let (code, output) = tokio::task::spawn_blocking(move || gateway.run_to_end()).await.unwrap();
@@ -77,7 +108,10 @@ async fn without_a_token_one_is_generated_in_the_state_directory_and_the_config_
         .await
         .unwrap();
     assert_eq!(answer.status(), 200);
-    assert!(!gateway.log().contains(token.trim()), "the generated token is in the log");
+    assert!(
+        !gateway.log().contains(token.trim()),
+        "the generated token is in the log"
+    );
 }
 
 #[tokio::test]
@@ -101,7 +135,9 @@ async fn sigterm_finishes_the_stream_refuses_new_runs_and_says_so() {
     assert_eq!(client.get(gateway.url("/healthz")).send().await.unwrap().status(), 200);
     let (status, refused) = gateway.chat(&user_says("new")).await;
     assert_eq!(status, 503, "{refused}");
-    let shutdown = listener.find("shutdown event", |frame| frame["event"] == "shutdown").await;
+    let shutdown = listener
+        .find("shutdown event", |frame| frame["event"] == "shutdown")
+        .await;
     assert_eq!(shutdown["payload"]["reason"], "gateway stopping");
     while let Some(Ok(chunk)) = stream.next().await {
         text.push_str(&String::from_utf8_lossy(&chunk));
@@ -117,7 +153,12 @@ async fn a_run_that_does_not_end_is_stopped_and_marked_when_the_grace_period_is_
     let settings = with(config(&model.base_url()), "gateway.shutdown.graceMs", json!(300));
     let mut gateway = TestGateway::start(&settings).await;
     let mut client = gateway.operator().await;
-    client.ok("chat.send", json!({"sessionKey": "main", "message": "[[stall]]", "idempotencyKey": "e1"})).await;
+    client
+        .ok(
+            "chat.send",
+            json!({"sessionKey": "main", "message": "[[stall]]", "idempotencyKey": "e1"}),
+        )
+        .await;
     eventually("the run is at work", async || (model.open() == 1).then_some(())).await;
     gateway.signal("TERM");
     let end = client.chat_end("e1").await;
@@ -138,7 +179,12 @@ async fn a_second_signal_ends_the_process_at_once() {
     let model = ModelDouble::start().await;
     let mut gateway = TestGateway::start(&config(&model.base_url())).await;
     let mut client = gateway.operator().await;
-    client.ok("chat.send", json!({"sessionKey": "main", "message": "[[stall]]", "idempotencyKey": "e2"})).await;
+    client
+        .ok(
+            "chat.send",
+            json!({"sessionKey": "main", "message": "[[stall]]", "idempotencyKey": "e2"}),
+        )
+        .await;
     eventually("the run is at work", async || (model.open() == 1).then_some(())).await;
     gateway.signal("TERM");
     let http = reqwest::Client::builder().build().unwrap();

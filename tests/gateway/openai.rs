@@ -19,7 +19,13 @@ struct Streamed {
 }
 
 fn take_apart(body: &str) -> Streamed {
-    let mut out = Streamed { text: String::new(), finish: None, error: None, usage: None, done: false };
+    let mut out = Streamed {
+        text: String::new(),
+        finish: None,
+        error: None,
+        usage: None,
+        done: false,
+    };
     for line in body.lines().filter_map(|line| line.strip_prefix("data: ")) {
         assert!(!out.done, "an event after [DONE]: {line}");
         if line == "[DONE]" {
@@ -35,7 +41,8 @@ fn take_apart(body: &str) -> Streamed {
             out.usage = Some(event["usage"].clone());
         }
         if let Some(choice) = event["choices"].get(0) {
-            out.text.push_str(choice["delta"]["content"].as_str().unwrap_or_default());
+            out.text
+                .push_str(choice["delta"]["content"].as_str().unwrap_or_default());
             if let Some(finish) = choice["finish_reason"].as_str() {
                 out.finish = Some(finish.to_owned());
             }
@@ -55,12 +62,29 @@ fn streaming(text: &str) -> Value {
 async fn models_are_listed_and_unknown_ones_are_not_found() {
     let gateway = TestGateway::start(&config("http://127.0.0.1:9/v1")).await;
     let client = reqwest::Client::builder().build().unwrap();
-    let list: Value =
-        client.get(gateway.url("/v1/models")).bearer_auth(TOKEN).send().await.unwrap().json().await.unwrap();
-    let ids: Vec<&str> = list["data"].as_array().unwrap().iter().map(|model| model["id"].as_str().unwrap()).collect();
+    let list: Value = client
+        .get(gateway.url("/v1/models"))
+        .bearer_auth(TOKEN)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let ids: Vec<&str> = list["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|model| model["id"].as_str().unwrap())
+        .collect();
     assert_eq!(ids, ["openclaw", "openclaw/default", "openclaw/main", "openclaw/beta"]);
     for (id, status) in [("openclaw/beta", 200), ("openclaw/nope", 404), ("gpt-4o", 404)] {
-        let answer = client.get(gateway.url(&format!("/v1/models/{id}"))).bearer_auth(TOKEN).send().await.unwrap();
+        let answer = client
+            .get(gateway.url(&format!("/v1/models/{id}")))
+            .bearer_auth(TOKEN)
+            .send()
+            .await
+            .unwrap();
         assert_eq!(answer.status(), status, "{id}");
         if status == 404 {
             let body: Value = answer.json().await.unwrap();
@@ -116,10 +140,17 @@ async fn a_client_tool_call_ends_the_run_and_its_result_continues_it() {
     let (status, body) = gateway.chat(&follow_up).await;
     assert_eq!(status, 200, "{body}");
     let sent = model.seen().last().unwrap().body.clone();
-    let roles: Vec<&str> =
-        sent["messages"].as_array().unwrap().iter().map(|message| message["role"].as_str().unwrap()).collect();
+    let roles: Vec<&str> = sent["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["role"].as_str().unwrap())
+        .collect();
     assert_eq!(roles, ["system", "user", "assistant", "tool"]);
-    assert_eq!(sent["messages"][3]["tool_call_id"], sent["messages"][2]["tool_calls"][0]["id"]);
+    assert_eq!(
+        sent["messages"][3]["tool_call_id"],
+        sent["messages"][2]["tool_calls"][0]["id"]
+    );
 }
 
 #[tokio::test]
@@ -135,23 +166,37 @@ async fn a_keyed_conversation_is_kept_and_a_resent_history_is_not_doubled() {
         {"role": "user", "content": "two [[say:second]]"},
     ]});
     let (status, body) = gateway.chat(&second).await;
-    assert_eq!((status, &body["choices"][0]["message"]["content"]), (200, &json!("second")));
+    assert_eq!(
+        (status, &body["choices"][0]["message"]["content"]),
+        (200, &json!("second"))
+    );
     let conversation = model.seen().last().unwrap().conversation();
-    let users: Vec<&str> =
-        conversation.iter().filter(|(role, _)| role == "user").map(|(_, text)| text.as_str()).collect();
+    let users: Vec<&str> = conversation
+        .iter()
+        .filter(|(role, _)| role == "user")
+        .map(|(_, text)| text.as_str())
+        .collect();
     assert_eq!(users.len(), 2, "{users:?}");
 
     let mut third = user_says("three [[say:third]]");
     third["user"] = json!("ann");
     gateway.chat(&third).await;
     let conversation = model.seen().last().unwrap().conversation();
-    assert_eq!(conversation.iter().filter(|(role, _)| role == "user").count(), 3, "stored turns are sent along");
+    assert_eq!(
+        conversation.iter().filter(|(role, _)| role == "user").count(),
+        3,
+        "stored turns are sent along"
+    );
 
     let (_, stateless) = gateway.chat(&user_says("four [[say:fourth]]")).await;
     assert_eq!(stateless["choices"][0]["message"]["content"], "fourth");
     let mut operator = gateway.operator().await;
     let sessions = operator.ok("sessions.list", json!({})).await;
-    assert_eq!(sessions["sessions"].as_array().unwrap().len(), 1, "a stateless request leaves nothing behind");
+    assert_eq!(
+        sessions["sessions"].as_array().unwrap().len(),
+        1,
+        "a stateless request leaves nothing behind"
+    );
 }
 
 #[tokio::test]
@@ -194,9 +239,15 @@ async fn a_client_that_leaves_frees_the_provider() {
                 while body.next().await.is_some() {}
             }
         });
-        eventually("the provider is asked", async || (model.seen().len() > before).then_some(())).await;
+        eventually("the provider is asked", async || {
+            (model.seen().len() > before).then_some(())
+        })
+        .await;
         request.abort();
-        eventually("the provider request is closed", async || (model.open() == 0).then_some(())).await;
+        eventually("the provider request is closed", async || {
+            (model.open() == 0).then_some(())
+        })
+        .await;
     }
 }
 
@@ -206,10 +257,20 @@ async fn endpoints_follow_the_configuration_without_a_restart() {
     let settings = config(&model.base_url());
     let gateway = TestGateway::start(&settings).await;
     assert_eq!(gateway.chat(&user_says("hi")).await.0, 200);
-    gateway.write_config(&with(settings.clone(), "gateway.http.endpoints.chatCompletions.enabled", json!(false)));
-    eventually("endpoint off", async || (gateway.chat(&user_says("hi")).await.0 == 404).then_some(())).await;
+    gateway.write_config(&with(
+        settings.clone(),
+        "gateway.http.endpoints.chatCompletions.enabled",
+        json!(false),
+    ));
+    eventually("endpoint off", async || {
+        (gateway.chat(&user_says("hi")).await.0 == 404).then_some(())
+    })
+    .await;
     gateway.write_config(&settings);
-    eventually("endpoint on", async || (gateway.chat(&user_says("hi")).await.0 == 200).then_some(())).await;
+    eventually("endpoint on", async || {
+        (gateway.chat(&user_says("hi")).await.0 == 200).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

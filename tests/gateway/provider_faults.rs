@@ -15,15 +15,31 @@ fn streaming(text: &str) -> Value {
 async fn provider_errors_map_to_statuses_that_clients_can_act_on() {
     let model = ModelDouble::start().await;
     let gateway = TestGateway::start(&config(&model.base_url())).await;
-    for (code, expected, calls) in [(400, 400, 1), (401, 502, 1), (403, 502, 1), (429, 429, 3), (500, 502, 3)] {
+    for (code, expected, calls) in [
+        (400, 400, 1),
+        (401, 502, 1),
+        (403, 502, 1),
+        (429, 429, 3),
+        (500, 502, 3),
+    ] {
         let tag = format!("code{code} [[status:{code}]]");
         let (status, body) = gateway.chat(&user_says(&tag)).await;
         assert_eq!(status, expected, "{code}: {body}");
-        assert!(body["error"]["message"].is_string() && !body["error"]["code"].is_null(), "{code}: {body}");
-        assert!(!body.to_string().contains("sk-double"), "the provider key leaked: {body}");
+        assert!(
+            body["error"]["message"].is_string() && !body["error"]["code"].is_null(),
+            "{code}: {body}"
+        );
+        assert!(
+            !body.to_string().contains("sk-double"),
+            "the provider key leaked: {body}"
+        );
         assert_eq!(model.seen_with(&tag).len(), calls, "calls for {code}");
         let answer = gateway.post_chat(&streaming(&tag)).await;
-        assert_eq!(answer.status().as_u16(), expected, "stream {code}: nothing was sent, so the status is real");
+        assert_eq!(
+            answer.status().as_u16(),
+            expected,
+            "stream {code}: nothing was sent, so the status is real"
+        );
         if expected == 429 {
             assert!(answer.headers().contains_key("retry-after"));
         }
@@ -32,7 +48,11 @@ async fn provider_errors_map_to_statuses_that_clients_can_act_on() {
 
 #[tokio::test]
 async fn a_provider_that_is_not_there_is_a_502() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let gateway = TestGateway::start(&config(&format!("http://127.0.0.1:{port}/v1"))).await;
     let (status, body) = gateway.chat(&user_says("hi")).await;
     assert_eq!(status, 502, "{body}");

@@ -35,13 +35,20 @@ async fn replay(name: &str, steps: &[Value]) {
             client.send(frame).await;
         } else if let Some(pattern) = step.get("out") {
             loop {
-                if let Some(at) = client.frames[looked_at..].iter().position(|frame| contains(frame, pattern)) {
+                if let Some(at) = client.frames[looked_at..]
+                    .iter()
+                    .position(|frame| contains(frame, pattern))
+                {
                     looked_at += at + 1;
                     break;
                 }
                 let seen = client.frames[looked_at..].to_vec();
                 let frame = client.next().await;
-                assert!(frame.is_some(), "{line}: closed with {:?} while waiting for {pattern}; saw {seen:#?}", client.closed);
+                assert!(
+                    frame.is_some(),
+                    "{line}: closed with {:?} while waiting for {pattern}; saw {seen:#?}",
+                    client.closed
+                );
             }
         } else {
             let (code, reason) = client.wait_closed().await;

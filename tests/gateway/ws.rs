@@ -35,9 +35,15 @@ async fn hello_ok_tells_an_admin_where_things_are_and_a_reader_does_not() {
     let gateway = TestGateway::start(&config("http://127.0.0.1:9/v1")).await;
     let mut admin = WsClient::open(gateway.port).await;
     let hello = admin.call("connect", connect_params(&["operator.admin"])).await["payload"].clone();
-    assert_eq!(hello["policy"], json!({"maxPayload": 26_214_400, "maxBufferedBytes": 52_428_800, "tickIntervalMs": 30_000}));
+    assert_eq!(
+        hello["policy"],
+        json!({"maxPayload": 26_214_400, "maxBufferedBytes": 52_428_800, "tickIntervalMs": 30_000})
+    );
     assert_eq!(hello["snapshot"]["stateDir"], json!(gateway.state_dir));
-    assert_eq!(hello["snapshot"]["sessionDefaults"]["mainSessionKey"], "agent:main:main");
+    assert_eq!(
+        hello["snapshot"]["sessionDefaults"]["mainSessionKey"],
+        "agent:main:main"
+    );
     let mut reader = WsClient::open(gateway.port).await;
     let hello = reader.call("connect", connect_params(&["operator.read"])).await["payload"].clone();
     assert!(hello["snapshot"].get("stateDir").is_none());
@@ -61,17 +67,33 @@ async fn wrong_credentials_are_refused_and_closed() {
 async fn scopes_decide_and_unknown_methods_are_told_only_to_admins() {
     let gateway = TestGateway::start(&config("http://127.0.0.1:9/v1")).await;
     let mut reader = WsClient::connected(gateway.port, connect_params(&["operator.read"])).await;
-    let refused = reader.err("chat.send", json!({"sessionKey": "main", "message": "x", "idempotencyKey": "k"})).await;
+    let refused = reader
+        .err(
+            "chat.send",
+            json!({"sessionKey": "main", "message": "x", "idempotencyKey": "k"}),
+        )
+        .await;
     assert_eq!(refused["message"], "missing scope: operator.write");
     assert_eq!(refused["code"], "INVALID_REQUEST");
-    assert_eq!(reader.err("no.such", json!({})).await["message"], "missing scope: operator.admin");
+    assert_eq!(
+        reader.err("no.such", json!({})).await["message"],
+        "missing scope: operator.admin"
+    );
     let mut admin = gateway.operator().await;
-    assert_eq!(admin.err("no.such", json!({})).await["message"], "unknown method: no.such");
+    assert_eq!(
+        admin.err("no.such", json!({})).await["message"],
+        "unknown method: no.such"
+    );
 
     let mut modern = connect_params(&["operator.read"]);
     modern["maxProtocol"] = json!(4);
     let mut modern = WsClient::connected(gateway.port, modern).await;
-    let refused = modern.err("chat.send", json!({"sessionKey": "main", "message": "x", "idempotencyKey": "k"})).await;
+    let refused = modern
+        .err(
+            "chat.send",
+            json!({"sessionKey": "main", "message": "x", "idempotencyKey": "k"}),
+        )
+        .await;
     assert_eq!(refused["code"], "FORBIDDEN");
     assert_eq!(refused["details"]["code"], "MISSING_SCOPE");
 }
@@ -82,12 +104,21 @@ async fn a_chat_run_is_told_step_by_step_and_its_key_does_not_run_twice() {
     let gateway = TestGateway::start(&config(&model.base_url())).await;
     let mut client = gateway.operator().await;
     let send = json!({"sessionKey": "main", "message": "hi [[slow:20]]", "idempotencyKey": "run-1"});
-    assert_eq!(client.ok("chat.send", send.clone()).await, json!({"runId": "run-1", "status": "started"}));
-    assert_eq!(client.ok("chat.send", send.clone()).await, json!({"runId": "run-1", "status": "in_flight"}));
+    assert_eq!(
+        client.ok("chat.send", send.clone()).await,
+        json!({"runId": "run-1", "status": "started"})
+    );
+    assert_eq!(
+        client.ok("chat.send", send.clone()).await,
+        json!({"runId": "run-1", "status": "in_flight"})
+    );
     let end = client.chat_end("run-1").await;
     assert_eq!(end["state"], "final");
     assert_eq!(end["sessionKey"], "agent:main:main");
-    assert_eq!(end["message"]["content"][0]["text"], "piece0 piece1 piece2 piece3 piece4 piece5");
+    assert_eq!(
+        end["message"]["content"][0]["text"],
+        "piece0 piece1 piece2 piece3 piece4 piece5"
+    );
     let steps: Vec<String> = client
         .frames
         .iter()
@@ -99,7 +130,10 @@ async fn a_chat_run_is_told_step_by_step_and_its_key_does_not_run_twice() {
         })
         .collect();
     assert_eq!(steps.first().map(String::as_str), Some("lifecyclestart"), "{steps:?}");
-    assert!(steps.ends_with(&["lifecycleend".to_owned(), "final".to_owned()]), "{steps:?}");
+    assert!(
+        steps.ends_with(&["lifecycleend".to_owned(), "final".to_owned()]),
+        "{steps:?}"
+    );
     let deltas: String = client
         .frames
         .iter()
@@ -108,8 +142,15 @@ async fn a_chat_run_is_told_step_by_step_and_its_key_does_not_run_twice() {
         .collect();
     assert_eq!(deltas, "piece0 piece1 piece2 piece3 piece4 piece5");
     let seqs: Vec<u64> = client.frames.iter().filter_map(|frame| frame["seq"].as_u64()).collect();
-    assert_eq!(seqs, (1..=seqs.len() as u64).collect::<Vec<_>>(), "sequence numbers have no gap");
-    assert_eq!(client.ok("chat.send", send).await, json!({"runId": "run-1", "status": "ok"}));
+    assert_eq!(
+        seqs,
+        (1..=seqs.len() as u64).collect::<Vec<_>>(),
+        "sequence numbers have no gap"
+    );
+    assert_eq!(
+        client.ok("chat.send", send).await,
+        json!({"runId": "run-1", "status": "ok"})
+    );
     assert_eq!(model.seen().len(), 1);
     assert_eq!(client.ok("agent.wait", json!({"runId": "run-1"})).await["status"], "ok");
 }
@@ -120,11 +161,24 @@ async fn an_abort_keeps_the_partial_text_and_only_its_owner_may_abort() {
     let gateway = TestGateway::start(&config(&model.base_url())).await;
     let mut owner = gateway.operator().await;
     let mut stranger = WsClient::connected(gateway.port, connect_params(&["operator.write"])).await;
-    owner.ok("chat.send", json!({"sessionKey": "main", "message": "[[stall]]", "idempotencyKey": "a1"})).await;
-    owner.find("a delta", |frame| frame["event"] == "chat" && frame["payload"]["state"] == "delta").await;
-    let refused = stranger.err("chat.abort", json!({"sessionKey": "main", "runId": "a1"})).await;
+    owner
+        .ok(
+            "chat.send",
+            json!({"sessionKey": "main", "message": "[[stall]]", "idempotencyKey": "a1"}),
+        )
+        .await;
+    owner
+        .find("a delta", |frame| {
+            frame["event"] == "chat" && frame["payload"]["state"] == "delta"
+        })
+        .await;
+    let refused = stranger
+        .err("chat.abort", json!({"sessionKey": "main", "runId": "a1"}))
+        .await;
     assert_eq!(refused["message"], "unauthorized");
-    let aborted = owner.ok("chat.abort", json!({"sessionKey": "main", "runId": "a1"})).await;
+    let aborted = owner
+        .ok("chat.abort", json!({"sessionKey": "main", "runId": "a1"}))
+        .await;
     assert_eq!(aborted, json!({"ok": true, "aborted": true, "runIds": ["a1"]}));
     let end = owner.chat_end("a1").await;
     assert_eq!((&end["state"], &end["stopReason"]), (&json!("aborted"), &json!("rpc")));
@@ -138,15 +192,28 @@ async fn an_agent_run_answers_twice_and_failures_carry_payload_and_error() {
     let model = ModelDouble::start().await;
     let gateway = TestGateway::start(&config(&model.base_url())).await;
     let mut client = gateway.operator().await;
-    let id = client.request("agent", json!({"message": "[[say:done]]", "sessionKey": "main", "idempotencyKey": "g1"})).await;
+    let id = client
+        .request(
+            "agent",
+            json!({"message": "[[say:done]]", "sessionKey": "main", "idempotencyKey": "g1"}),
+        )
+        .await;
     assert_eq!(client.response(&id).await["payload"]["status"], "accepted");
     let last = client.response(&id).await;
     assert_eq!(last["payload"]["status"], "ok", "{last}");
     assert_eq!(last["payload"]["result"]["payloads"][0]["text"], "done");
-    let id = client.request("agent", json!({"message": "[[status:400]]", "sessionKey": "main", "idempotencyKey": "g2"})).await;
+    let id = client
+        .request(
+            "agent",
+            json!({"message": "[[status:400]]", "sessionKey": "main", "idempotencyKey": "g2"}),
+        )
+        .await;
     assert_eq!(client.response(&id).await["payload"]["status"], "accepted");
     let last = client.response(&id).await;
-    assert_eq!((&last["ok"], &last["error"]["code"]), (&json!(false), &json!("UNAVAILABLE")));
+    assert_eq!(
+        (&last["ok"], &last["error"]["code"]),
+        (&json!(false), &json!("UNAVAILABLE"))
+    );
     assert_eq!(last["payload"]["status"], "error");
 }
 
@@ -157,7 +224,12 @@ async fn subscribers_hear_of_sessions_and_stored_messages() {
     let mut watcher = gateway.operator().await;
     watcher.ok("sessions.subscribe", json!({})).await;
     let mut client = gateway.operator().await;
-    client.ok("chat.send", json!({"sessionKey": "agent:main:sub", "message": "[[say:x]]", "idempotencyKey": "s1"})).await;
+    client
+        .ok(
+            "chat.send",
+            json!({"sessionKey": "agent:main:sub", "message": "[[say:x]]", "idempotencyKey": "s1"}),
+        )
+        .await;
     let message = watcher
         .find("the stored answer", |frame| {
             frame["event"] == "session.message" && frame["payload"]["message"]["role"] == "assistant"
@@ -166,10 +238,17 @@ async fn subscribers_hear_of_sessions_and_stored_messages() {
     assert_eq!(message["payload"]["sessionKey"], "agent:main:sub");
     assert!(message.get("seq").is_none(), "targeted events carry no sequence number");
     client.drain(Duration::from_millis(100)).await;
-    assert!(!client.frames.iter().any(|frame| frame["event"] == "session.message"), "not subscribed");
-    client.ok("sessions.patch", json!({"key": "agent:main:sub", "label": "mine"})).await;
+    assert!(
+        !client.frames.iter().any(|frame| frame["event"] == "session.message"),
+        "not subscribed"
+    );
+    client
+        .ok("sessions.patch", json!({"key": "agent:main:sub", "label": "mine"}))
+        .await;
     watcher
-        .find("the patch", |frame| frame["event"] == "sessions.changed" && frame["payload"]["reason"] == "patch")
+        .find("the patch", |frame| {
+            frame["event"] == "sessions.changed" && frame["payload"]["reason"] == "patch"
+        })
         .await;
     client.ok("sessions.delete", json!({"key": "agent:main:sub"})).await;
     let described = client.ok("sessions.describe", json!({"key": "agent:main:sub"})).await;
@@ -179,24 +258,41 @@ async fn subscribers_hear_of_sessions_and_stored_messages() {
 #[tokio::test]
 async fn garbage_frames_close_unauthenticated_sockets_and_leave_connected_ones() {
     let gateway = TestGateway::start(&config("http://127.0.0.1:9/v1")).await;
-    for (frame, code) in [("not json", 1000), ("42", 1008), ("{}", 1008), (r#"{"type":"event","event":"x"}"#, 1008)] {
+    for (frame, code) in [
+        ("not json", 1000),
+        ("42", 1008),
+        ("{}", 1008),
+        (r#"{"type":"event","event":"x"}"#, 1008),
+    ] {
         let mut client = WsClient::open(gateway.port).await;
         client.next().await;
         use futures_util::SinkExt as _;
-        client.socket.send(tokio_tungstenite::tungstenite::Message::text(frame)).await.unwrap();
+        client
+            .socket
+            .send(tokio_tungstenite::tungstenite::Message::text(frame))
+            .await
+            .unwrap();
         assert_eq!(client.wait_closed().await.0, code, "{frame}");
     }
     let mut client = gateway.operator().await;
     {
         use futures_util::SinkExt as _;
-        client.socket.send(tokio_tungstenite::tungstenite::Message::text("not json")).await.unwrap();
+        client
+            .socket
+            .send(tokio_tungstenite::tungstenite::Message::text("not json"))
+            .await
+            .unwrap();
     }
     client.ok("health", json!({})).await;
 }
 
 #[tokio::test]
 async fn secrets_are_not_shown_by_config_get() {
-    let settings = with(config("http://127.0.0.1:9/v1"), "models.providers.double.headers", json!({"x-extra": "hidden-header-value"}));
+    let settings = with(
+        config("http://127.0.0.1:9/v1"),
+        "models.providers.double.headers",
+        json!({"x-extra": "hidden-header-value"}),
+    );
     let gateway = TestGateway::start(&settings).await;
     let mut client = gateway.operator().await;
     let shown = client.ok("config.get", json!({})).await.to_string();

@@ -68,7 +68,15 @@ impl TestGateway {
         let config_path = dir.path().join("openclaw.json");
         fs::create_dir_all(dir.path().join("home")).unwrap();
         fs::write(&config_path, serde_json::to_vec_pretty(config).unwrap()).unwrap();
-        Self { port: free_port(), state_dir, config_path, dir, extra_args: Vec::new(), env: Vec::new(), child: None }
+        Self {
+            port: free_port(),
+            state_dir,
+            config_path,
+            dir,
+            extra_args: Vec::new(),
+            env: Vec::new(),
+            child: None,
+        }
     }
 
     /// Starts a gateway and waits until it is ready.
@@ -106,7 +114,11 @@ impl TestGateway {
     }
 
     fn spawn_with(&mut self, arguments: &[&str]) {
-        let log = fs::File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .unwrap();
         let child = self
             .command()
             .arg("gateway")
@@ -151,7 +163,13 @@ impl TestGateway {
             if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().unwrap()) {
                 panic!("the gateway ended with {status}:\n{}", self.log());
             }
-            let answer = reqwest::Client::builder().build().unwrap().get(&url).send().await.ok()?;
+            let answer = reqwest::Client::builder()
+                .build()
+                .unwrap()
+                .get(&url)
+                .send()
+                .await
+                .ok()?;
             answer.status().is_success().then_some(())
         })
         .await;
@@ -176,20 +194,28 @@ impl TestGateway {
 
     /// Sends a signal by name (`TERM`, `KILL`, `INT`, `HUP`).
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill").args([format!("-{name}"), self.pid().to_string()]).status().unwrap();
+        let status = Command::new("kill")
+            .args([format!("-{name}"), self.pid().to_string()])
+            .status()
+            .unwrap();
         assert!(status.success());
     }
 
     /// Waits for the process to end.
     pub async fn wait_exit(&mut self) -> ExitStatus {
-        let status = eventually("gateway ends", async || self.child.as_mut().unwrap().try_wait().unwrap()).await;
+        let status = eventually("gateway ends", async || {
+            self.child.as_mut().unwrap().try_wait().unwrap()
+        })
+        .await;
         self.child = None;
         status
     }
 
     /// Whether the process lives.
     pub fn is_alive(&mut self) -> bool {
-        self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_none())
+        self.child
+            .as_mut()
+            .is_some_and(|child| child.try_wait().unwrap().is_none())
     }
 
     /// Kills it without warning and starts it again.

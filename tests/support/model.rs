@@ -39,7 +39,12 @@ impl Seen {
             .as_array()
             .into_iter()
             .flatten()
-            .map(|message| (message["role"].as_str().unwrap_or_default().to_owned(), text_of(&message["content"])))
+            .map(|message| {
+                (
+                    message["role"].as_str().unwrap_or_default().to_owned(),
+                    text_of(&message["content"]),
+                )
+            })
             .collect()
     }
 }
@@ -70,7 +75,11 @@ impl ModelDouble {
             .route("/v1/chat/completions", post(complete))
             .with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { address, shared, server }
+        Self {
+            address,
+            shared,
+            server,
+        }
     }
 
     pub fn base_url(&self) -> String {
@@ -84,7 +93,10 @@ impl ModelDouble {
 
     /// Requests whose newest user message contains `text`.
     pub fn seen_with(&self, text: &str) -> Vec<Seen> {
-        self.seen().into_iter().filter(|seen| seen.prompt().contains(text)).collect()
+        self.seen()
+            .into_iter()
+            .filter(|seen| seen.prompt().contains(text))
+            .collect()
     }
 
     /// Streams that are being written now.
@@ -131,15 +143,25 @@ fn directive(text: &str) -> Option<(String, String)> {
 
 async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap();
-    shared.seen.lock().unwrap().push(Seen { body: body.clone(), headers });
+    shared.seen.lock().unwrap().push(Seen {
+        body: body.clone(),
+        headers,
+    });
     let text = newest_user_text(&body);
     let (name, argument) = directive(&text).unwrap_or_default();
-    let after_tool = body["messages"].as_array().and_then(|all| all.last()).is_some_and(|last| last["role"] == "tool");
+    let after_tool = body["messages"]
+        .as_array()
+        .and_then(|all| all.last())
+        .is_some_and(|last| last["role"] == "tool");
     match name.as_str() {
         "status" => {
             let code: u16 = argument.parse().unwrap();
             let body = json!({"error": {"message": format!("double says {code}"), "type": "test"}}).to_string();
-            (StatusCode::from_u16(code).unwrap(), [("content-type", "application/json"), ("retry-after", "1")], body)
+            (
+                StatusCode::from_u16(code).unwrap(),
+                [("content-type", "application/json"), ("retry-after", "1")],
+                body,
+            )
                 .into_response()
         }
         "garbage" => ([("content-type", "application/json")], "<html>not json").into_response(),
@@ -173,7 +195,11 @@ fn pieces(name: &str, argument: &str, text: &str) -> Vec<Piece> {
         }
         "stall" => vec![Piece::Text("partial ".to_owned()), Piece::Pause(forever)],
         "silent" => vec![Piece::Pause(forever)],
-        "cut" => vec![Piece::Text("half of the ".to_owned()), Piece::Text("answer".to_owned()), Piece::Cut],
+        "cut" => vec![
+            Piece::Text("half of the ".to_owned()),
+            Piece::Text("answer".to_owned()),
+            Piece::Cut,
+        ],
         "length" => vec![Piece::Text("truncated".to_owned()), Piece::Finish("length")],
         "raw" => vec![Piece::Raw(text.split("[[raw]]").nth(1).unwrap_or_default().to_owned())],
         _ => vec![
@@ -244,15 +270,21 @@ fn stream(shared: &Arc<Shared>, pieces: Vec<Piece>) -> Response {
 }
 
 fn tokio_stream<T: Send + 'static>(receiver: mpsc::Receiver<T>) -> impl futures_util::Stream<Item = T> + Send {
-    futures_util::stream::unfold(receiver, |mut receiver| async move { receiver.recv().await.map(|item| (item, receiver)) })
-        .fuse()
+    futures_util::stream::unfold(receiver, |mut receiver| async move {
+        receiver.recv().await.map(|item| (item, receiver))
+    })
+    .fuse()
 }
 
 async fn whole(name: &str, argument: &str, text: &str) -> Response {
     let mut content = String::new();
     let mut finish = "stop";
     let mut calls = Value::Null;
-    let all = if name == "tool" { tool_pieces(argument) } else { pieces(name, argument, text) };
+    let all = if name == "tool" {
+        tool_pieces(argument)
+    } else {
+        pieces(name, argument, text)
+    };
     for piece in all {
         match piece {
             Piece::Text(text) => content.push_str(&text),
@@ -260,7 +292,8 @@ async fn whole(name: &str, argument: &str, text: &str) -> Response {
             Piece::Pause(pause) => tokio::time::sleep(pause).await,
             Piece::Finish(reason) => finish = reason,
             Piece::Tool(name) => {
-                calls = json!([{"id": "call_1", "type": "function", "function": {"name": name, "arguments": "{\"a\":1}"}}]);
+                calls =
+                    json!([{"id": "call_1", "type": "function", "function": {"name": name, "arguments": "{\"a\":1}"}}]);
             }
             Piece::Cut => {
                 let body = futures_util::stream::iter([
@@ -275,8 +308,10 @@ async fn whole(name: &str, argument: &str, text: &str) -> Response {
     if !calls.is_null() {
         message["tool_calls"] = calls;
     }
-    axum::Json(json!({"id": "c1", "object": "chat.completion", "created": 1, "model": "m1",
+    axum::Json(
+        json!({"id": "c1", "object": "chat.completion", "created": 1, "model": "m1",
         "choices": [{"index": 0, "message": message, "finish_reason": finish}],
-        "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}}))
+        "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}}),
+    )
     .into_response()
 }

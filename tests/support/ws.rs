@@ -42,12 +42,23 @@ impl WsClient {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
         let (socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
-        Self { socket, frames: Vec::new(), closed: None, next_id: 0 }
+        Self {
+            socket,
+            frames: Vec::new(),
+            closed: None,
+            next_id: 0,
+        }
     }
 
     /// An operator with all default scopes.
     pub async fn operator(port: u16) -> Self {
-        let scopes = ["operator.admin", "operator.read", "operator.write", "operator.approvals", "operator.pairing"];
+        let scopes = [
+            "operator.admin",
+            "operator.read",
+            "operator.write",
+            "operator.approvals",
+            "operator.pairing",
+        ];
         Self::connected(port, connect_params(&scopes)).await
     }
 
@@ -66,7 +77,9 @@ impl WsClient {
     /// The next frame, or `None` when the gateway closed.
     pub async fn next(&mut self) -> Option<Value> {
         loop {
-            let message = tokio::time::timeout(PATIENCE, self.socket.next()).await.expect("a frame in time");
+            let message = tokio::time::timeout(PATIENCE, self.socket.next())
+                .await
+                .expect("a frame in time");
             match message {
                 Some(Ok(Message::Text(text))) => {
                     let frame: Value = serde_json::from_str(&text).unwrap();
@@ -74,7 +87,9 @@ impl WsClient {
                     return Some(frame);
                 }
                 Some(Ok(Message::Close(frame))) => {
-                    self.closed = Some(frame.map_or((1005, String::new()), |frame| (frame.code.into(), frame.reason.to_string())));
+                    self.closed = Some(frame.map_or((1005, String::new()), |frame| {
+                        (frame.code.into(), frame.reason.to_string())
+                    }));
                     return None;
                 }
                 Some(Ok(_)) => {}
@@ -90,7 +105,8 @@ impl WsClient {
     pub async fn request(&mut self, method: &str, params: Value) -> String {
         self.next_id += 1;
         let id = format!("r{}", self.next_id);
-        self.send(&json!({"type": "req", "id": id, "method": method, "params": params})).await;
+        self.send(&json!({"type": "req", "id": id, "method": method, "params": params}))
+            .await;
         id
     }
 

@@ -232,14 +232,26 @@ pub enum Amount {
 impl Amount {
     /// As a duration in ms: `30d`, `12h`, `90m`, `45s`, `500ms`, or a plain number of ms.
     pub fn as_millis(&self) -> Option<u64> {
-        const UNITS: &[(&str, f64)] = &[("ms", 1.0), ("s", 1e3), ("m", 6e4), ("h", 3.6e6), ("d", 8.64e7), ("w", 6.048e8)];
+        const UNITS: &[(&str, f64)] = &[
+            ("ms", 1.0),
+            ("s", 1e3),
+            ("m", 6e4),
+            ("h", 3.6e6),
+            ("d", 8.64e7),
+            ("w", 6.048e8),
+        ];
         self.scaled(UNITS)
     }
 
     /// As a size in bytes: `500mb`, `2gb`, `64kb`, `100b`, or a plain number of bytes.
     pub fn as_bytes(&self) -> Option<u64> {
-        const UNITS: &[(&str, f64)] =
-            &[("b", 1.0), ("kb", 1024.0), ("mb", 1_048_576.0), ("gb", 1_073_741_824.0), ("tb", 1_099_511_627_776.0)];
+        const UNITS: &[(&str, f64)] = &[
+            ("b", 1.0),
+            ("kb", 1024.0),
+            ("mb", 1_048_576.0),
+            ("gb", 1_073_741_824.0),
+            ("tb", 1_099_511_627_776.0),
+        ];
         self.scaled(UNITS)
     }
 
@@ -250,11 +262,19 @@ impl Amount {
                 let text = text.trim().to_ascii_lowercase();
                 let number = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
                 let unit = text.strip_prefix(number)?;
-                let factor = if unit.is_empty() { 1.0 } else { units.iter().find(|(name, _)| *name == unit)?.1 };
+                let factor = if unit.is_empty() {
+                    1.0
+                } else {
+                    units.iter().find(|(name, _)| *name == unit)?.1
+                };
                 number.trim().parse::<f64>().ok()? * factor
             }
         };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be finite and not negative; saturates")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "checked to be finite and not negative; saturates"
+        )]
         (value.is_finite() && value >= 0.0).then_some(value as u64)
     }
 }

@@ -1,8 +1,6 @@
 //! `config.get`.
 
-use serde_json::Value;
-
-use crate::config::Snapshot;
+use crate::config::view::{view, view_broken};
 use crate::domain::Scope;
 use crate::method;
 use crate::rpc::method::{Access, Method, MethodResult, RequestCtx, payload};
@@ -22,10 +20,9 @@ pub const METHODS: &[Method] = &[method!(
 struct Nothing {}
 
 async fn get(ctx: RequestCtx, _params: Nothing) -> MethodResult {
-    payload(&view(&ctx.live.snapshot))
-}
-
-/// The configuration as clients may see it: secrets are replaced.
-fn view(snapshot: &Snapshot) -> Value {
-    crate::config::view::view(snapshot, true)
+    let snapshot = &ctx.live.snapshot;
+    payload(&match ctx.services.snapshots.broken() {
+        Some(error) => view_broken(snapshot, &error),
+        None => view(snapshot, true),
+    })
 }
