@@ -4,6 +4,7 @@
 //! skipped or the client is closed (see [`outbox`]).
 
 pub mod budget;
+mod client;
 pub mod hub;
 pub mod outbox;
 pub mod presence;

@@ -1,6 +1,6 @@
 //! The client table and the fan-out.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -10,35 +10,18 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::{self, PreauthBudget};
-use super::outbox::{Delivery, Outbox, SharedEvent};
+use super::client::{Client, EVENTS, Subscriptions, bit, visible};
+use super::outbox::{Outbox, SharedEvent};
 use super::presence::{ClientPresence, GatewayFacts, PresenceTable, SystemNote};
 use crate::base::{Clock, ConnId, SessionKey, SystemClock};
+use crate::domain::Principal;
 use crate::domain::event::{Audience, Event, EventName, Publisher};
-use crate::domain::{Principal, Role, Scope};
 use crate::wire::frame;
 
 /// How often `tick` is sent (`policy.tickIntervalMs`).
 pub const TICK_INTERVAL: Duration = Duration::from_secs(30);
 /// Departures are gathered this long, so that many at once make one `presence` event.
 const PRESENCE_GATHER: Duration = Duration::from_millis(50);
-
-/// Every event name, in the order of its bit.
-const EVENTS: [EventName; 14] = [
-    EventName::Agent,
-    EventName::Chat,
-    EventName::SessionMessage,
-    EventName::SessionTool,
-    EventName::SessionsChanged,
-    EventName::Presence,
-    EventName::Tick,
-    EventName::Health,
-    EventName::Heartbeat,
-    EventName::Shutdown,
-    EventName::DevicePairRequested,
-    EventName::DevicePairResolved,
-    EventName::NodePairRequested,
-    EventName::NodePairResolved,
-];
 
 /// How to build a hub.
 #[derive(Clone)]
@@ -76,26 +59,6 @@ pub struct Registration {
     pub presence: Option<ClientPresence>,
 }
 
-#[derive(Debug)]
-struct Client {
-    id: ConnId,
-    protocol: u8,
-    principal: Arc<Principal>,
-    shared_generation: Option<String>,
-    outbox: Arc<Outbox>,
-    /// One bit per event it may see.
-    events: u32,
-    has_subscriptions: AtomicBool,
-    subscriptions: Mutex<Subscriptions>,
-    presence_key: Option<String>,
-}
-
-#[derive(Debug, Default)]
-struct Subscriptions {
-    all_sessions: bool,
-    sessions: HashSet<SessionKey>,
-}
-
 /// What `close_where` decides on.
 #[derive(Debug, Clone, Copy)]
 pub struct ClientView<'a> {
@@ -116,6 +79,8 @@ struct Inner {
     presence: Mutex<PresenceTable>,
     presence_version: AtomicU64,
     presence_due: AtomicBool,
+    /// Presence version of the last departure.
+    departed_at: AtomicU64,
     health_version: AtomicU64,
     closing: Mutex<Option<(u16, String)>>,
     gone: Notify,
@@ -156,6 +121,7 @@ impl Hub {
             presence: Mutex::new(PresenceTable::new(options.gateway)),
             presence_version: AtomicU64::new(1),
             presence_due: AtomicBool::new(false),
+            departed_at: AtomicU64::new(0),
             health_version: AtomicU64::new(0),
             closing: Mutex::new(None),
             gone: Notify::new(),
@@ -186,6 +152,7 @@ impl Hub {
             has_subscriptions: AtomicBool::new(false),
             subscriptions: Mutex::default(),
             presence_key,
+            joined_at: inner.presence_version.load(Ordering::Acquire),
         });
         inner.count_viewer(client.events, true);
         inner
@@ -211,14 +178,14 @@ impl Hub {
     /// Subscribes a connection to all sessions, or ends that. Unknown connections are ignored.
     pub fn subscribe_sessions(&self, conn: &ConnId, on: bool) {
         if let Some(client) = self.client(conn) {
-            client.change_subscriptions(&self.0, |subscriptions| subscriptions.all_sessions = on);
+            client.change_subscriptions(&self.0.subscriptions, |subscriptions| subscriptions.all_sessions = on);
         }
     }
 
     /// Subscribes a connection to the messages of one session (canonical key), or ends that.
     pub fn subscribe_messages(&self, conn: &ConnId, key: &SessionKey, on: bool) {
         if let Some(client) = self.client(conn) {
-            client.change_subscriptions(&self.0, |subscriptions| {
+            client.change_subscriptions(&self.0.subscriptions, |subscriptions| {
                 if on {
                     // A client that names ever more keys subscribes to everything it may see instead.
                     if subscriptions.sessions.len() < MAX_SESSION_SUBSCRIPTIONS {
@@ -260,7 +227,11 @@ impl Hub {
         let old = shared(name, &with_null, None);
         let new = shared(
             name,
-            if restart_expected_ms.is_some() { &with_null } else { &without },
+            if restart_expected_ms.is_some() {
+                &with_null
+            } else {
+                &without
+            },
             None,
         );
         for client in self.0.snapshot() {
@@ -326,24 +297,28 @@ impl Hub {
     pub fn note_presence(&self, note: SystemNote) {
         self.0.presence_version.fetch_add(1, Ordering::AcqRel);
         self.0.lock_presence().noted(note, self.0.clock.now_ms());
-        self.broadcast_presence();
+        self.broadcast_presence(u64::MAX);
     }
 
-    fn broadcast_presence(&self) {
+    /// Sends `presence` to everybody who joined before version `changed`; later clients got it with their hello-ok.
+    fn broadcast_presence(&self, changed: u64) {
         let payload = self.0.lock_presence().payload(self.0.clock.now_ms());
-        self.publish(Event {
-            name: EventName::Presence,
-            payload,
-            audience: Audience::Broadcast,
-            droppable: true,
-        });
+        let name = EventName::Presence;
+        let frame = shared(name.as_str(), payload.get(), Some(self.state_version()));
+        let mask = 1_u32 << bit(name);
+        let clients = self.0.clients.read().unwrap_or_else(PoisonError::into_inner);
+        for client in clients.values() {
+            if client.events & mask != 0 && client.joined_at < changed {
+                client.deliver(&frame, true, true);
+            }
+        }
     }
 
     /// Broadcasts departures a moment after the first one.
     async fn announce_departures(self) {
         tokio::time::sleep(PRESENCE_GATHER).await;
         self.0.presence_due.store(false, Ordering::Release);
-        self.broadcast_presence();
+        self.broadcast_presence(self.0.departed_at.load(Ordering::Acquire));
     }
 
     fn client(&self, conn: &ConnId) -> Option<Arc<Client>> {
@@ -360,11 +335,12 @@ impl Hub {
 const MAX_SESSION_SUBSCRIPTIONS: usize = 1_000;
 
 impl Registered {
-    /// Closes the connection unless it was let in with the shared secret of generation `current`.
-    pub fn require_generation(&self, current: &str) {
-        if self.client.shared_generation.as_deref().is_some_and(|own| own != current) {
-            self.client.outbox.close(4001, "gateway auth changed");
-        }
+    /// Whether the client may stay now that `current` is the generation of the shared secret.
+    pub fn is_current(&self, current: &str) -> bool {
+        self.client
+            .shared_generation
+            .as_deref()
+            .is_none_or(|own| own == current)
     }
 
     /// Removes the client. The returned future, if any, broadcasts that it left; it must be run.
@@ -380,16 +356,18 @@ impl Drop for Registered {
     fn drop(&mut self) {
         let inner = &self.hub.0;
         let client = &self.client;
-        client.outbox.shut();
         inner
             .clients
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&client.id);
         inner.count_viewer(client.events, false);
-        client.change_subscriptions(inner, |subscriptions| *subscriptions = Subscriptions::default());
+        client.change_subscriptions(&inner.subscriptions, |subscriptions| {
+            *subscriptions = Subscriptions::default()
+        });
         if let Some(key) = &client.presence_key {
-            inner.presence_version.fetch_add(1, Ordering::AcqRel);
+            let version = inner.presence_version.fetch_add(1, Ordering::AcqRel) + 1;
+            inner.departed_at.fetch_max(version, Ordering::AcqRel);
             inner.lock_presence().left(key, inner.clock.now_ms());
         }
         inner.gone.notify_waiters();
@@ -420,41 +398,6 @@ impl Inner {
                 }
             }
         }
-    }
-}
-
-impl Client {
-    fn change_subscriptions(&self, inner: &Inner, change: impl FnOnce(&mut Subscriptions)) {
-        let mut subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = subscriptions.count();
-        change(&mut subscriptions);
-        let after = subscriptions.count();
-        self.has_subscriptions.store(after > 0, Ordering::Release);
-        if after >= before {
-            inner.subscriptions.fetch_add(after - before, Ordering::AcqRel);
-        } else {
-            inner.subscriptions.fetch_sub(before - after, Ordering::AcqRel);
-        }
-    }
-
-    fn follows(&self, key: Option<&SessionKey>) -> bool {
-        if !self.has_subscriptions.load(Ordering::Acquire) {
-            return false;
-        }
-        let subscriptions = self.subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
-        subscriptions.all_sessions || key.is_some_and(|key| subscriptions.sessions.contains(key))
-    }
-
-    fn deliver(&self, frame: &Arc<SharedEvent>, numbered: bool, droppable: bool) {
-        if self.outbox.push_event(frame, numbered, droppable) == Delivery::TooSlow {
-            tracing::warn!(target: "gateway", conn = %self.id, "connection closed: it does not read its events");
-        }
-    }
-}
-
-impl Subscriptions {
-    fn count(&self) -> usize {
-        usize::from(self.all_sessions) + self.sessions.len()
     }
 }
 
@@ -511,24 +454,4 @@ fn shared(name: &str, payload: &str, state: Option<(u64, u64)>) -> Arc<SharedEve
 
 fn raw(json: String) -> Arc<RawValue> {
     Arc::from(RawValue::from_string(json).unwrap_or_else(|_| RawValue::NULL.to_owned()))
-}
-
-fn bit(name: EventName) -> usize {
-    EVENTS.iter().position(|known| *known == name).unwrap_or(EVENTS.len())
-}
-
-/// The events a caller may see, one bit each.
-fn visible(principal: &Principal, protocol: u8) -> u32 {
-    EVENTS
-        .iter()
-        .enumerate()
-        .filter(|(_, name)| match name.scope() {
-            // Protocol 4 shows presence to readers only.
-            None if **name == EventName::Presence && protocol >= 4 => {
-                principal.role == Role::Operator && principal.may(Scope::Read)
-            }
-            None => true,
-            Some(scope) => principal.role == Role::Operator && principal.may(scope),
-        })
-        .fold(0, |bits, (index, _)| bits | (1 << index))
 }

@@ -206,6 +206,15 @@ impl Outbox {
         }
     }
 
+    /// For the task that writes: puts a response before everything that others queued.
+    pub fn prepend(&self, into: &mut VecDeque<Outgoing>, text: String) {
+        let mut state = self.lock();
+        let item = Outgoing::Text(text);
+        state.bytes += item.weight();
+        into.push_back(item);
+        into.append(&mut state.queue);
+    }
+
     /// Frames of this weight were written.
     pub fn written(&self, weight: usize) {
         let mut state = self.lock();

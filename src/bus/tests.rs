@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde_json::value::RawValue;
 
 use super::outbox::{Outbox, Outgoing};
-use super::{Hub, Registered, Registration};
+use super::presence::PresenceEntry;
+use super::{ClientPresence, Hub, Registered, Registration};
 use crate::base::{ConnId, SessionKey};
 use crate::domain::event::{Audience, Event, EventName, Publisher};
 use crate::domain::{AuthMethod, Principal, Role, Scope, ScopeSet};
@@ -30,6 +31,17 @@ struct Peer {
 
 impl Peer {
     fn join(hub: &Hub, role: Role, protocol: u8, scopes: &[Scope], limit: usize) -> Self {
+        Self::enter(hub, role, protocol, scopes, limit, None)
+    }
+
+    fn enter(
+        hub: &Hub,
+        role: Role,
+        protocol: u8,
+        scopes: &[Scope],
+        limit: usize,
+        presence: Option<ClientPresence>,
+    ) -> Self {
         let outbox = Arc::new(Outbox::with_limit(limit));
         let id = ConnId::random();
         let place = hub.register(
@@ -38,7 +50,7 @@ impl Peer {
                 protocol,
                 principal: principal(role, scopes),
                 shared_generation: Some("g1".to_owned()),
-                presence: None,
+                presence,
             },
             Arc::clone(&outbox),
         );
@@ -88,7 +100,12 @@ fn numbers_count_only_what_a_client_may_see() {
     let hub = Hub::default();
     let reader = Peer::operator(&hub, &[Scope::Read]);
     let pairing = Peer::operator(&hub, &[Scope::Pairing]);
-    for name in [EventName::Tick, EventName::Chat, EventName::DevicePairResolved, EventName::Tick] {
+    for name in [
+        EventName::Tick,
+        EventName::Chat,
+        EventName::DevicePairResolved,
+        EventName::Tick,
+    ] {
         hub.publish(event(name, Audience::Broadcast, false));
     }
     assert_eq!(
@@ -137,7 +154,11 @@ fn targeted_events_have_no_number_and_follow_subscriptions() {
     hub.subscribe_sessions(&all.id, true);
     hub.subscribe_messages(&one.id, &key, true);
     assert!(hub.has_audience(EventName::SessionMessage));
-    hub.publish(event(EventName::SessionMessage, Audience::SessionMessages(key.clone()), false));
+    hub.publish(event(
+        EventName::SessionMessage,
+        Audience::SessionMessages(key.clone()),
+        false,
+    ));
     hub.publish(event(EventName::SessionsChanged, Audience::SessionSubscribers, false));
     hub.publish(event(EventName::Agent, Audience::Connection(none.id.clone()), false));
     assert_eq!((all.take().len(), one.take().len()), (2, 1));
@@ -199,7 +220,10 @@ fn connections_of_an_old_secret_are_closed() {
         4001,
         "gateway auth changed",
     );
-    assert_eq!((closed, peer.take()), (1, vec!["close 4001 gateway auth changed".to_owned()]));
+    assert_eq!(
+        (closed, peer.take()),
+        (1, vec!["close 4001 gateway auth changed".to_owned()])
+    );
 }
 
 #[test]
@@ -220,4 +244,28 @@ fn concurrent_publishers_leave_no_gap_and_no_disorder() {
     for (index, frame) in frames.iter().enumerate() {
         assert!(frame.ends_with(&format!(",\"seq\":{}}}", index + 1)));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn departures_reach_those_who_were_there_in_one_event() {
+    let hub = Hub::default();
+    let stays = Peer::operator(&hub, &[Scope::Read]);
+    let tracked = |device: &str| {
+        let entry = PresenceEntry {
+            host: device.to_owned(),
+            device_id: Some(device.to_owned()),
+            ..PresenceEntry::default()
+        };
+        Peer::enter(&hub, Role::Operator, 3, &[], usize::MAX, Some(ClientPresence { entry }))
+    };
+    let (mut first, mut second) = (tracked("d1"), tracked("d2"));
+    let announce = first.place.take().unwrap().leave().unwrap();
+    assert!(second.place.take().unwrap().leave().is_none());
+    let late = Peer::operator(&hub, &[Scope::Read]);
+    announce.await;
+    let events = stays.take();
+    assert_eq!(events.len(), 1);
+    assert_eq!(events[0].matches("\"reason\":\"disconnect\"").count(), 2);
+    assert!(events[0].ends_with(",\"seq\":1,\"stateVersion\":{\"presence\":5,\"health\":0}}"));
+    assert!(late.take().is_empty());
 }

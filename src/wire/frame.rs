@@ -152,19 +152,14 @@ pub fn event_tail(state_version: Option<(u64, u64)>) -> String {
     let mut out = String::new();
     if let Some((presence, health)) = state_version {
         // Writing to a string cannot fail.
-        let _infallible = write!(
-            out,
-            ",\"stateVersion\":{{\"presence\":{presence},\"health\":{health}}}"
-        );
+        let _infallible = write!(out, ",\"stateVersion\":{{\"presence\":{presence},\"health\":{health}}}");
     }
     out.push('}');
     out
 }
 
 fn push_string(out: &mut String, text: &str) {
-    let plain = text
-        .bytes()
-        .all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
+    let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
     if plain {
         out.push('"');
         out.push_str(text);
@@ -196,7 +191,12 @@ mod tests {
         let request = parse_request(r#"{"type":"req","id":"1","method":"a","params":{"x": 1}}"#).unwrap();
         assert_eq!((request.id.as_ref(), request.method.as_ref()), ("1", "a"));
         assert_eq!(request.params.unwrap().get(), r#"{"x": 1}"#);
-        assert!(parse_request(r#"{"type":"req","id":"\u0041","method":"a"}"#).unwrap().params.is_none());
+        assert!(
+            parse_request(r#"{"type":"req","id":"\u0041","method":"a"}"#)
+                .unwrap()
+                .params
+                .is_none()
+        );
     }
 
     #[test]

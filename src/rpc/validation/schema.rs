@@ -47,7 +47,11 @@ impl Types {
             .into_iter()
             .filter(|name| *name != "null" && self.has(name))
             .collect();
-        if names.is_empty() { "null".to_owned() } else { names.join(",") }
+        if names.is_empty() {
+            "null".to_owned()
+        } else {
+            names.join(",")
+        }
     }
 }
 
@@ -87,6 +91,8 @@ impl Node {
             || self.min_items.is_some()
             || self.max_items.is_some()
             || self.maximum.is_some()
+            || self.allowed.is_some()
+            || self.constant.is_some()
             || self.minimum.is_some_and(|minimum| minimum != 0.0);
         !limits
             && self.properties.iter().all(|(_, node)| node.is_plain())

@@ -104,6 +104,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
         self.outbox.append(&mut self.local, text);
     }
 
+    /// Queues a response in front of everything that others queued, for the answer to `connect`.
+    pub fn send_first(&mut self, text: String) {
+        self.outbox.prepend(&mut self.local, text);
+    }
+
     /// Writes, answers pings and closes until a message arrives or the connection is over. Cancel safe.
     pub async fn next(&mut self) -> Step {
         poll_fn(|cx| self.poll_next(cx)).await
@@ -112,6 +117,11 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Driver<IO> {
     /// Writes out what is queued, closes and waits for the peer's close. Call after a close was queued.
     pub async fn finish(&mut self) {
         while self.next().await != Step::Gone {}
+        self.shutdown().await;
+    }
+
+    /// Ends the stream below, for a connection that is over.
+    pub async fn shutdown(&mut self) {
         // A peer that is gone makes this fail, which changes nothing.
         let _closed: Result<io::Result<()>, _> = tokio::time::timeout(CLOSE_GRACE, self.io.shutdown()).await;
     }

@@ -95,13 +95,19 @@ fn broken_framing_is_refused() {
         ("fragmented ping", masked(0x09, b"", mask)),
         ("long ping", masked(0x89, &[0; 126], mask)),
         ("continuation of nothing", masked(0x80, b"x", mask)),
-        ("new message inside a fragmented one", [masked(0x01, b"a", mask), masked(0x81, b"b", mask)].concat()),
+        (
+            "new message inside a fragmented one",
+            [masked(0x01, b"a", mask), masked(0x81, b"b", mask)].concat(),
+        ),
         ("close payload of one byte", masked(0x88, &[3], mask)),
         ("close code 1005", masked(0x88, &1005_u16.to_be_bytes(), mask)),
     ] {
         assert_eq!(decode(&[&bytes], 1_000), Err(Violation::Protocol), "{name}");
     }
-    assert_eq!(decode(&[&masked(0x81, b"{\xff\xfe", mask)], 1_000), Err(Violation::Utf8));
+    assert_eq!(
+        decode(&[&masked(0x81, b"{\xff\xfe", mask)], 1_000),
+        Err(Violation::Utf8)
+    );
 }
 
 #[test]
@@ -128,7 +134,10 @@ async fn pair(limit: u64) -> (Driver<DuplexStream>, WebSocketStream<DuplexStream
     let (ours, theirs) = tokio::io::duplex(4_096);
     let mut driver = Driver::new(ours, &[], Arc::new(Outbox::new()), limit);
     driver.open(limit);
-    (driver, WebSocketStream::from_raw_socket(theirs, Role::Client, None).await)
+    (
+        driver,
+        WebSocketStream::from_raw_socket(theirs, Role::Client, None).await,
+    )
 }
 
 fn close_of(message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>) -> (u16, String) {
@@ -211,7 +220,10 @@ async fn a_ping_is_answered_with_its_payload() {
     let (mut driver, mut peer) = pair(LIMIT).await;
     let task = tokio::spawn(async move { driver.finish().await });
     peer.send(Message::Ping(Bytes::from_static(b"hb"))).await.unwrap();
-    assert_eq!(peer.next().await.unwrap().unwrap(), Message::Pong(Bytes::from_static(b"hb")));
+    assert_eq!(
+        peer.next().await.unwrap().unwrap(),
+        Message::Pong(Bytes::from_static(b"hb"))
+    );
     drop(peer);
     task.await.unwrap();
 }
@@ -243,7 +255,11 @@ async fn requests_are_not_read_while_too_many_are_at_work() {
     }
     peer.send(Message::text("one")).await.unwrap();
     let mut task = tokio::spawn(async move { driver.next().await });
-    assert!(tokio::time::timeout(std::time::Duration::from_millis(20), &mut task).await.is_err());
+    assert!(
+        tokio::time::timeout(std::time::Duration::from_millis(20), &mut task)
+            .await
+            .is_err()
+    );
     outbox.request_done(None);
     assert_eq!(task.await.unwrap(), Step::Message("one".to_owned()));
 }

@@ -1,0 +1,3 @@
+//! Method families: thin functions that unpack, call and shape.
+
+pub mod core;
