@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::reply::{self, close_connection};
 use super::{Body, Peer, fault};
-use crate::domain::Fault;
+use crate::domain::{Fault, FaultKind};
 use crate::lifecycle::Lifecycle;
 
 /// What is known about a WebSocket before it speaks.
@@ -66,7 +66,11 @@ pub(super) fn accept<B>(
     let task = match sockets.open(facts) {
         Ok(task) => task,
         Err(refusal) => {
-            let mut response = fault::shape_a(&refusal);
+            // WebSocket clients read a status and a line of text; only a lock-out has a body of its own.
+            let mut response = match refusal.kind {
+                FaultKind::Unavailable => reply::text(StatusCode::SERVICE_UNAVAILABLE, refusal.message),
+                _ => fault::shape_a(&refusal),
+            };
             close_connection(response.headers_mut());
             return response;
         }
