@@ -4,6 +4,7 @@
 mod support;
 
 mod config;
+mod config_write;
 mod durability;
 mod house;
 mod http;
