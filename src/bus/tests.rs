@@ -202,7 +202,9 @@ fn shutdown_is_announced_in_both_dialects_and_closes_late_comers_too() {
     hub.broadcast_shutdown("gateway stopping", None);
     assert_eq!(
         old.take(),
-        [r#"{"type":"event","event":"shutdown","payload":{"reason":"gateway stopping","restartExpectedMs":null},"seq":1}"#]
+        [
+            r#"{"type":"event","event":"shutdown","payload":{"reason":"gateway stopping","restartExpectedMs":null},"seq":1}"#
+        ]
     );
     assert!(new.take()[0].contains(r#""payload":{"reason":"gateway stopping"}"#));
     hub.close_all(1012, "service restart");

@@ -171,13 +171,25 @@ fn dependencies_have_allowed_licences_and_no_banned_crate() {
         output.stdout
     };
     // What is really built; the metadata also names optional dependencies that no feature switches on.
-    let tree = cargo(&["tree", "--locked", "--prefix", "none", "--edges", "normal,build", "--format", "{p}"]);
+    let tree = cargo(&[
+        "tree",
+        "--locked",
+        "--prefix",
+        "none",
+        "--edges",
+        "normal,build",
+        "--format",
+        "{p}",
+    ]);
     let built: BTreeSet<(String, String)> = String::from_utf8(tree)
         .unwrap()
         .lines()
         .filter_map(|line| {
             let mut words = line.split(' ');
-            Some((words.next()?.to_owned(), words.next()?.trim_start_matches('v').to_owned()))
+            Some((
+                words.next()?.to_owned(),
+                words.next()?.trim_start_matches('v').to_owned(),
+            ))
         })
         .collect();
     assert!(built.len() > 100, "the dependency tree was not read");
