@@ -1,22 +1,49 @@
 //! Authentication: peer, headers and credentials in, a [`Principal`] out. The only maker of principals.
+//!
+//! `http` judges requests of HTTP and gRPC without IO; `connect` judges WebSocket callers and pairs devices where policy
+//! allows it. Operators manage devices through [`Authenticator::devices`]. Nothing here knows a surface: refusals say
+//! what is wrong, the surfaces word and send them.
+
+mod client;
+mod connect;
+pub mod devices;
+mod http;
+mod identity;
+mod limiter;
+mod origin;
+mod proxy;
+mod scopes;
+mod shared;
+#[cfg(test)]
+mod testing;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::HeaderMap;
+use ::http::HeaderMap;
+pub use identity::{IdentityError, load_or_create_identity};
 
-use crate::base::Clock;
-use crate::config::ResolvedAuth;
+use self::connect::Desk;
+use self::devices::{DeviceBook, DeviceStorage};
+use self::limiter::{DEFAULT_LIMIT, FailureLimiter};
+use crate::base::{Clock, DeviceId, Secret};
+use crate::config::{RateLimit, ResolvedAuth};
 use crate::domain::event::Event;
-use crate::domain::{Principal, ScopeSet};
-use crate::store::Store;
+use crate::domain::{Principal, Role, ScopeSet};
+use crate::store::{Store, StoreError};
 use crate::wire::connect::ConnectParams;
 use crate::wire::error::ErrorShape;
 
 /// The one authenticator of all surfaces; cheap to clone.
 #[derive(Clone)]
-pub struct Authenticator {}
+pub struct Authenticator(Arc<Inner>);
+
+struct Inner {
+    devices: DeviceBook,
+    limiter: FailureLimiter,
+    clock: Arc<dyn Clock>,
+}
 
 /// Why an HTTP or gRPC request is refused. The caller only learns 401 or 429; `reason` is for log and metric.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,12 +81,28 @@ pub struct ConnectAttempt<'a> {
 }
 
 /// A device token issued with hello-ok.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct IssuedDeviceToken {
     /// The token (43 characters base64url).
     pub token: String,
     /// When it was issued, ms.
     pub issued_at_ms: i64,
+}
+
+impl std::fmt::Debug for IssuedDeviceToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IssuedDeviceToken")
+            .field("issued_at_ms", &self.issued_at_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The pairing that a connection rests on; see [`Authenticator::still_paired`].
+#[derive(Debug, Clone)]
+pub struct PairingMark {
+    device: DeviceId,
+    role: Role,
+    token: Secret,
 }
 
 /// An accepted `connect`.
@@ -71,9 +114,11 @@ pub struct ConnectGrant {
     pub hello_scopes: Vec<String>,
     /// `auth.deviceToken` of hello-ok.
     pub device_token: Option<IssuedDeviceToken>,
-    /// Whether a shared secret (token, password) let it in: such connections are closed with 4001 when
-    /// `ResolvedAuth::shared_generation` changes.
+    /// Whether a shared secret (token, password) or a trusted proxy let it in: such connections are closed with 4001
+    /// when `ResolvedAuth::shared_generation` changes.
     pub shared_secret: bool,
+    /// The pairing it rests on, if it was handed a device token.
+    pub pairing: Option<PairingMark>,
     /// Pairing events to publish.
     pub events: Vec<Event>,
 }
@@ -91,39 +136,67 @@ pub struct ConnectRefusal {
     pub events: Vec<Event>,
 }
 
-#[expect(clippy::unimplemented, clippy::unused_async, reason = "contract")]
 impl Authenticator {
     /// Loads paired devices from the store.
-    pub async fn open(_store: Store, _clock: Arc<dyn Clock>) -> Result<Self, crate::store::StoreError> {
-        unimplemented!()
+    pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        Self::with_storage(Arc::new(store), clock).await
+    }
+
+    /// Loads paired devices from any storage.
+    pub async fn with_storage(storage: Arc<dyn DeviceStorage>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
+        Ok(Self(Arc::new(Inner {
+            devices: DeviceBook::load(storage).await?,
+            limiter: FailureLimiter::default(),
+            clock,
+        })))
+    }
+
+    /// Paired devices and pending requests.
+    pub fn devices(&self) -> &DeviceBook {
+        &self.0.devices
     }
 
     /// What headers and peer say about the caller.
-    pub fn client_facts(_auth: &ResolvedAuth, _peer: SocketAddr, _headers: &HeaderMap) -> ClientFacts {
-        unimplemented!()
+    pub fn client_facts(auth: &ResolvedAuth, peer: SocketAddr, headers: &HeaderMap) -> ClientFacts {
+        client::facts(auth, peer, headers)
     }
 
     /// Authenticates an HTTP or gRPC request. No IO.
-    pub fn http(
-        &self,
-        _auth: &ResolvedAuth,
-        _peer: SocketAddr,
-        _headers: &HeaderMap,
-    ) -> Result<Principal, AuthFailure> {
-        unimplemented!()
+    pub fn http(&self, auth: &ResolvedAuth, peer: SocketAddr, headers: &HeaderMap) -> Result<Principal, AuthFailure> {
+        http::authenticate(&self.0.limiter, auth, peer, headers)
     }
 
     /// Authenticates a WebSocket `connect`, pairing devices where policy allows.
     pub async fn connect(
         &self,
-        _auth: &ResolvedAuth,
-        _attempt: ConnectAttempt<'_>,
+        auth: &ResolvedAuth,
+        attempt: ConnectAttempt<'_>,
     ) -> Result<ConnectGrant, ConnectRefusal> {
-        unimplemented!()
+        let desk = Desk {
+            auth,
+            devices: &self.0.devices,
+            limiter: &self.0.limiter,
+            now_ms: self.0.clock.now_ms(),
+        };
+        desk.judge(attempt).await
+    }
+
+    /// Whether the device is still paired as it was when the grant was made. Ask once more when the connection can be
+    /// found and closed by others: a removal in between finds nothing to close. `false`: close with 4001
+    /// "device removed".
+    pub fn still_paired(&self, mark: &PairingMark) -> bool {
+        self.0
+            .devices
+            .accepts(mark.device.as_str(), mark.role, mark.token.expose(), &[])
     }
 
     /// Scopes that a shared secret grants on HTTP.
     pub fn shared_secret_scopes() -> ScopeSet {
         ScopeSet::operator_default()
     }
+}
+
+/// The failure limit in force.
+fn limits(auth: &ResolvedAuth) -> RateLimit {
+    auth.rate_limit.unwrap_or(DEFAULT_LIMIT)
 }

@@ -1,4 +1,5 @@
 //! Wire formats as data: WebSocket frames, `connect`, errors, OpenAI bodies. No IO, no business.
 
 pub mod connect;
+pub mod device;
 pub mod error;

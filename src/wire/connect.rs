@@ -1,6 +1,6 @@
 //! `connect` parameters (protocols 3 and 4).
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Parameters of `connect`.
 #[derive(Debug, Clone, Deserialize)]
@@ -116,7 +116,7 @@ impl std::fmt::Debug for ConnectAuth {
 }
 
 /// `connect.device`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConnectDevice {
     /// Hex SHA-256 of the raw public key.
