@@ -65,7 +65,10 @@ pub fn single<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 /// An address with or without port and brackets.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
     let hop = hop.trim();
-    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(hop);
     bare.parse::<IpAddr>()
         .ok()
         .or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
@@ -104,20 +107,98 @@ mod tests {
         type Case<'a> = (&'a [&'a str], bool, &'a str, &'a [(&'a str, &'a str)], &'a str);
         let cases: &[Case<'_>] = &[
             (&[], false, "198.51.100.1", &[], "198.51.100.1"),
-            (&[], false, "198.51.100.1", &[("x-forwarded-for", "203.0.113.7")], "198.51.100.1"),
-            (&["10.0.0.0/8"], false, "10.1.1.1", &[("x-forwarded-for", "203.0.113.7")], "203.0.113.7"),
-            (&["10.0.0.0/8"], false, "::ffff:10.1.1.1", &[("x-forwarded-for", "203.0.113.7")], "203.0.113.7"),
+            (
+                &[],
+                false,
+                "198.51.100.1",
+                &[("x-forwarded-for", "203.0.113.7")],
+                "198.51.100.1",
+            ),
+            (
+                &["10.0.0.0/8"],
+                false,
+                "10.1.1.1",
+                &[("x-forwarded-for", "203.0.113.7")],
+                "203.0.113.7",
+            ),
+            (
+                &["10.0.0.0/8"],
+                false,
+                "::ffff:10.1.1.1",
+                &[("x-forwarded-for", "203.0.113.7")],
+                "203.0.113.7",
+            ),
             // The client's own claim is left of what the proxy appended.
-            (&["10.0.0.1"], false, "10.0.0.1", &[("x-forwarded-for", "1.2.3.4, 203.0.113.7")], "203.0.113.7"),
-            (&["10.0.0.0/8"], false, "10.0.0.1", &[("x-forwarded-for", "203.0.113.7, 10.0.0.2, 127.0.0.1")], "203.0.113.7"),
-            (&["10.0.0.1"], false, "10.0.0.1", &[("x-forwarded-for", "203.0.113.7"), ("x-forwarded-for", "10.0.0.1")], "203.0.113.7"),
-            (&["10.0.0.1"], false, "10.0.0.1", &[("x-forwarded-for", "203.0.113.7, unknown")], "10.0.0.1"),
-            (&["10.0.0.1"], false, "10.0.0.1", &[("x-forwarded-for", "203.0.113.7:5000")], "203.0.113.7"),
-            (&["10.0.0.1"], false, "10.0.0.1", &[("x-forwarded-for", "[2001:db8::1]:5000")], "2001:db8::1"),
-            (&["10.0.0.1"], false, "10.0.0.1", &[("x-real-ip", "203.0.113.7")], "10.0.0.1"),
-            (&["10.0.0.1"], true, "10.0.0.1", &[("x-real-ip", "203.0.113.7")], "203.0.113.7"),
-            (&["10.0.0.1"], true, "10.0.0.2", &[("x-real-ip", "203.0.113.7")], "10.0.0.2"),
-            (&["10.0.0.1"], true, "10.0.0.1", &[("x-real-ip", "203.0.113.7"), ("x-real-ip", "203.0.113.8")], "10.0.0.1"),
+            (
+                &["10.0.0.1"],
+                false,
+                "10.0.0.1",
+                &[("x-forwarded-for", "1.2.3.4, 203.0.113.7")],
+                "203.0.113.7",
+            ),
+            (
+                &["10.0.0.0/8"],
+                false,
+                "10.0.0.1",
+                &[("x-forwarded-for", "203.0.113.7, 10.0.0.2, 127.0.0.1")],
+                "203.0.113.7",
+            ),
+            (
+                &["10.0.0.1"],
+                false,
+                "10.0.0.1",
+                &[("x-forwarded-for", "203.0.113.7"), ("x-forwarded-for", "10.0.0.1")],
+                "203.0.113.7",
+            ),
+            (
+                &["10.0.0.1"],
+                false,
+                "10.0.0.1",
+                &[("x-forwarded-for", "203.0.113.7, unknown")],
+                "10.0.0.1",
+            ),
+            (
+                &["10.0.0.1"],
+                false,
+                "10.0.0.1",
+                &[("x-forwarded-for", "203.0.113.7:5000")],
+                "203.0.113.7",
+            ),
+            (
+                &["10.0.0.1"],
+                false,
+                "10.0.0.1",
+                &[("x-forwarded-for", "[2001:db8::1]:5000")],
+                "2001:db8::1",
+            ),
+            (
+                &["10.0.0.1"],
+                false,
+                "10.0.0.1",
+                &[("x-real-ip", "203.0.113.7")],
+                "10.0.0.1",
+            ),
+            (
+                &["10.0.0.1"],
+                true,
+                "10.0.0.1",
+                &[("x-real-ip", "203.0.113.7")],
+                "203.0.113.7",
+            ),
+            (
+                &["10.0.0.1"],
+                true,
+                "10.0.0.2",
+                &[("x-real-ip", "203.0.113.7")],
+                "10.0.0.2",
+            ),
+            (
+                &["10.0.0.1"],
+                true,
+                "10.0.0.1",
+                &[("x-real-ip", "203.0.113.7"), ("x-real-ip", "203.0.113.8")],
+                "10.0.0.1",
+            ),
         ];
         for (proxies, real_ip, peer, pairs, expected) in cases {
             let facts = behind(proxies, *real_ip, peer, pairs);

@@ -18,9 +18,7 @@ use super::devices::view::{self, Decision};
 use super::devices::{BookError, DeviceBook};
 use super::limiter::{FailureLimiter, LimitScope, Subject};
 use super::shared::{self, Disproof, Proof, trimmed};
-use super::{
-    ConnectAttempt, ConnectGrant, ConnectRefusal, IssuedDeviceToken, PairingMark, limits, origin, scopes,
-};
+use super::{ConnectAttempt, ConnectGrant, ConnectRefusal, IssuedDeviceToken, PairingMark, limits, origin, scopes};
 use crate::base::{DeviceId, Secret};
 use crate::config::{AuthMode, ResolvedAuth};
 use crate::domain::event::Event;
@@ -89,9 +87,7 @@ impl Desk<'_> {
         }
         let proof = match proof {
             Ok(proof) => proof,
-            Err(disproof)
-                if waived || asking.presented().any() || self.auth.mode == AuthMode::TrustedProxy =>
-            {
+            Err(disproof) if waived || asking.presented().any() || self.auth.mode == AuthMode::TrustedProxy => {
                 return Err(self.unauthorized(asking, disproof, LimitScope::SharedSecret, false));
             }
             Err(_) => return Err(refusal::device_required()),
@@ -104,7 +100,11 @@ impl Desk<'_> {
                 && (insecure
                     || asking.is_local_backend()
                     || (asking.attempt.protocol >= 4 && asking.is_cli() && asking.is_local_program())));
-        let scopes = if keeps_scopes { asking.scopes.clone() } else { Vec::new() };
+        let scopes = if keeps_scopes {
+            asking.scopes.clone()
+        } else {
+            Vec::new()
+        };
         self.forgive(asking, &proof);
         Ok(grant(
             asking,
@@ -189,9 +189,8 @@ impl Desk<'_> {
             None => None,
         };
         // What a proxy's user asks for is his own claim; only an approved device turns it into authority.
-        let claimed = proof.method == AuthMethod::TrustedProxy
-            && !self.auth.control_ui_device_auth_disabled
-            && token.is_none();
+        let claimed =
+            proof.method == AuthMethod::TrustedProxy && !self.auth.control_ui_device_auth_disabled && token.is_none();
         Ok(Standing {
             scopes: if claimed { Vec::new() } else { asking.scopes.clone() },
             token,
@@ -312,8 +311,8 @@ fn obstacle(
     known: Option<&PairedDevice>,
     proof: &Proof,
 ) -> Obstacle {
-    let local = asking.is_local(proof.is_secret())
-        && (!asking.has_origin || asking.is_control_ui() || asking.is_webchat());
+    let local =
+        asking.is_local(proof.is_secret()) && (!asking.has_origin || asking.is_control_ui() || asking.is_webchat());
     let Some(known) = known else {
         return if local {
             Obstacle::Silent
@@ -353,7 +352,9 @@ fn may_widen(asking: &Asking<'_>, known: &PairedDevice, proof: &Proof) -> bool {
         && asking.is_operator()
         && asking.is_local_program()
         && proof.is_secret()
-        && known.token(Role::Operator).is_some_and(|token| !token.scopes.is_empty())
+        && known
+            .token(Role::Operator)
+            .is_some_and(|token| !token.scopes.is_empty())
 }
 
 fn grant(asking: &Asking<'_>, proof: Proof, device: Option<&str>, standing: Standing) -> ConnectGrant {

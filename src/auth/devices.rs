@@ -7,7 +7,7 @@ mod manage;
 pub mod record;
 mod storage;
 #[cfg(test)]
-mod tests;
+pub(in crate::auth) mod tests;
 pub mod view;
 
 use std::collections::HashMap;

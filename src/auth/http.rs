@@ -90,7 +90,11 @@ fn refuse(
         None
     };
     AuthFailure {
-        reason: if locked.is_some() { "rate_limited" } else { disproof.reason },
+        reason: if locked.is_some() {
+            "rate_limited"
+        } else {
+            disproof.reason
+        },
         retry_after: locked,
     }
 }

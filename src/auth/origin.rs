@@ -48,7 +48,8 @@ pub fn check(auth: &ResolvedAuth, headers: &HeaderMap, local: bool) -> Result<()
         .iter()
         .any(|allowed| allowed == "*" || *allowed == serialised || *allowed == sent);
     let same_host = auth.host_header_origin_fallback
-        && single(headers, HOST.as_str()).is_some_and(|value| authority(&url, host) == value.trim().to_ascii_lowercase());
+        && single(headers, HOST.as_str())
+            .is_some_and(|value| authority(&url, host) == value.trim().to_ascii_lowercase());
     if listed || same_host || (local && is_loopback_host(host)) {
         Ok(())
     } else {
@@ -73,7 +74,10 @@ fn authority(url: &Url, host: &str) -> String {
 }
 
 fn is_loopback_host(host: &str) -> bool {
-    let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(host);
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
     bare.eq_ignore_ascii_case("localhost")
         || bare
             .parse::<IpAddr>()
@@ -106,13 +110,27 @@ mod tests {
             (gw, false, false, "https://gw.example:443", "x", Ok(())),
             (gw, false, false, "http://gw.example", "x", Err(NotAllowed)),
             (gw, false, false, "https://gw.example.evil", "x", Err(NotAllowed)),
-            (gw, false, false, "https://gw.example@evil.example", "x", Err(NotAllowed)),
+            (
+                gw,
+                false,
+                false,
+                "https://gw.example@evil.example",
+                "x",
+                Err(NotAllowed),
+            ),
             (&["*"], false, false, "https://any.example", "x", Ok(())),
             (&["tauri://localhost"], false, false, "tauri://localhost", "x", Ok(())),
             (&["*"], false, false, "null", "x", Err(MissingOrInvalid)),
             (&["*"], false, false, "nonsense", "x", Err(MissingOrInvalid)),
             (&[], true, false, "https://gw.example:8443", "GW.example:8443", Ok(())),
-            (&[], true, false, "https://gw.example:8443", "gw.example", Err(NotAllowed)),
+            (
+                &[],
+                true,
+                false,
+                "https://gw.example:8443",
+                "gw.example",
+                Err(NotAllowed),
+            ),
             (&[], false, false, "https://gw.example", "gw.example", Err(NotAllowed)),
             (&[], false, true, "http://127.0.0.1:9", "x", Ok(())),
             (&[], false, true, "http://[::1]:9", "x", Ok(())),
@@ -121,7 +139,11 @@ mod tests {
             (&[], false, true, "http://127.0.0.1.evil.example", "x", Err(NotAllowed)),
         ];
         for (allowed, fallback, local, origin, host, expected) in cases {
-            assert_eq!(judged(allowed, *fallback, *local, origin, host), *expected, "{origin} {host}");
+            assert_eq!(
+                judged(allowed, *fallback, *local, origin, host),
+                *expected,
+                "{origin} {host}"
+            );
         }
     }
 

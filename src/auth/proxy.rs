@@ -53,17 +53,33 @@ mod tests {
     #[test]
     fn every_step_can_refuse() {
         let good: &[(&'static str, &'static str)] = &[("x-user", " ann "), ("x-proof", "1")];
-        type Case<'a> = (&'a str, &'a [(&'static str, &'static str)], Result<&'a str, &'static str>);
+        type Case<'a> = (
+            &'a str,
+            &'a [(&'static str, &'static str)],
+            Result<&'a str, &'static str>,
+        );
         let cases: &[Case<'_>] = &[
             ("10.0.0.1", good, Ok("ann")),
             ("::ffff:10.0.0.1", good, Ok("ann")),
             ("10.0.0.2", good, Err("trusted_proxy_untrusted_source")),
             ("127.0.0.1", good, Err("trusted_proxy_loopback_source")),
-            ("10.0.0.1", &[("x-user", "ann"), ("x-proof", " ")], Err("trusted_proxy_missing_header")),
+            (
+                "10.0.0.1",
+                &[("x-user", "ann"), ("x-proof", " ")],
+                Err("trusted_proxy_missing_header"),
+            ),
             ("10.0.0.1", &[("x-user", "ann")], Err("trusted_proxy_missing_header")),
             ("10.0.0.1", &[("x-proof", "1")], Err("trusted_proxy_user_missing")),
-            ("10.0.0.1", &[("x-user", " "), ("x-proof", "1")], Err("trusted_proxy_user_missing")),
-            ("10.0.0.1", &[("x-user", "Ann"), ("x-proof", "1")], Err("trusted_proxy_user_not_allowed")),
+            (
+                "10.0.0.1",
+                &[("x-user", " "), ("x-proof", "1")],
+                Err("trusted_proxy_user_missing"),
+            ),
+            (
+                "10.0.0.1",
+                &[("x-user", "Ann"), ("x-proof", "1")],
+                Err("trusted_proxy_user_not_allowed"),
+            ),
             (
                 "10.0.0.1",
                 &[("x-user", "ann"), ("x-user", "ann"), ("x-proof", "1")],
@@ -74,12 +90,7 @@ mod tests {
         for (peer, pairs, expected) in cases {
             let headers: HeaderMap = pairs
                 .iter()
-                .map(|(name, value)| {
-                    (
-                        HeaderName::from_static(name),
-                        HeaderValue::from_static(value),
-                    )
-                })
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
                 .collect();
             let outcome = user(&auth, SocketAddr::new(peer.parse().unwrap(), 1), &headers);
             assert_eq!(outcome, expected.map(str::to_owned), "{peer} {pairs:?}");

@@ -22,10 +22,7 @@ pub fn covers(granted: &[String], wanted: &str) -> bool {
 
 /// The first of `wanted` that `granted` does not include.
 pub fn missing<'a>(granted: &[String], wanted: &'a [String]) -> Option<&'a str> {
-    wanted
-        .iter()
-        .map(String::as_str)
-        .find(|scope| !covers(granted, scope))
+    wanted.iter().map(String::as_str).find(|scope| !covers(granted, scope))
 }
 
 /// Whether `granted` includes all of `wanted`.
@@ -44,11 +41,7 @@ pub fn role_of(scope: &str) -> Role {
 
 /// Scopes as a token holds them: those of the role, what they imply spelled out, sorted.
 pub fn of_token(role: Role, scopes: &[String]) -> Vec<String> {
-    let mut own: Vec<String> = scopes
-        .iter()
-        .filter(|scope| role_of(scope) == role)
-        .cloned()
-        .collect();
+    let mut own: Vec<String> = scopes.iter().filter(|scope| role_of(scope) == role).cloned().collect();
     let has = |name: &str| own.iter().any(|scope| scope == name);
     if has(ADMIN) {
         own.extend([READ.to_owned(), WRITE.to_owned()]);
@@ -116,7 +109,10 @@ mod tests {
         assert!(covers(&admin, "operator.sessions.read"));
         assert!(!covers(&admin, "canvas"));
         assert!(!covers(&names(&[READ]), WRITE));
-        assert_eq!(missing(&names(&[WRITE]), &names(&[READ, "operator.pairing"])), Some("operator.pairing"));
+        assert_eq!(
+            missing(&names(&[WRITE]), &names(&[READ, "operator.pairing"])),
+            Some("operator.pairing")
+        );
     }
 
     #[test]

@@ -23,11 +23,7 @@ impl ProvenDevice<'_> {
 }
 
 /// Checks the device block; the order is the protocol's.
-pub fn prove<'a>(
-    asking: &Asking<'_>,
-    device: &'a ConnectDevice,
-    now_ms: i64,
-) -> Result<ProvenDevice<'a>, DeviceFlaw> {
+pub fn prove<'a>(asking: &Asking<'_>, device: &'a ConnectDevice, now_ms: i64) -> Result<ProvenDevice<'a>, DeviceFlaw> {
     let key = device::parse_public_key(&device.public_key).ok_or(DeviceFlaw::PublicKey)?;
     if device::device_id(&key) != device.id {
         return Err(DeviceFlaw::Id);

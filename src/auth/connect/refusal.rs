@@ -133,7 +133,11 @@ pub fn unauthorized(
         "rate_limited" => ("AUTH_RATE_LIMITED", "wait_then_retry"),
         _ => ("AUTH_UNAUTHORIZED", "review_auth_configuration"),
     };
-    let next = if retry_with_device { "retry_with_device_token" } else { next };
+    let next = if retry_with_device {
+        "retry_with_device_token"
+    } else {
+        next
+    };
     let details = json!({
         "code": code,
         "authReason": reason,

@@ -132,7 +132,10 @@ impl DeviceBook {
         paired.sort_by_key(|device| std::cmp::Reverse(device.approved_at_ms));
         DeviceList {
             pending,
-            paired: paired.into_iter().map(|device| DeviceSummary::from(&**device)).collect(),
+            paired: paired
+                .into_iter()
+                .map(|device| DeviceSummary::from(&**device))
+                .collect(),
         }
     }
 

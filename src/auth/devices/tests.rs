@@ -146,7 +146,11 @@ async fn the_same_or_a_smaller_ask_keeps_its_request() {
     let (first, is_new) = book.request(wide.clone(), NOW).await.unwrap();
     assert!(is_new && !first.is_repair);
     let writes = storage.writes();
-    for same in [wide, ask("d1", "operator", &["operator.read"]), ask("d1", "operator", &[])] {
+    for same in [
+        wide,
+        ask("d1", "operator", &["operator.read"]),
+        ask("d1", "operator", &[]),
+    ] {
         let (again, is_new) = book.request(same, NOW + 1).await.unwrap();
         assert_eq!((again.request_id.as_str(), is_new), (first.request_id.as_str(), false));
     }
@@ -220,7 +224,10 @@ async fn a_device_without_admin_manages_itself_only() {
         book.approve(&own, id, NOW).await.unwrap_err().to_string(),
         book.reject(&own, id, NOW).await.unwrap_err().to_string(),
         book.remove(&own, "d2").await.unwrap_err().to_string(),
-        book.rotate(&own, "d2", "operator", None, NOW).await.unwrap_err().to_string(),
+        book.rotate(&own, "d2", "operator", None, NOW)
+            .await
+            .unwrap_err()
+            .to_string(),
         book.revoke(&own, "d2", "operator", NOW).await.unwrap_err().to_string(),
     ];
     assert!(denied.iter().all(|message| message.ends_with(" denied")), "{denied:?}");
@@ -237,13 +244,19 @@ async fn rotation_kills_the_old_token_and_cannot_widen() {
         .rotate(&admin(), "d1", "operator", Some(&names(&["operator.read"])), NOW + 5)
         .await
         .unwrap();
-    assert_eq!((rotated.scopes, rotated.rotated_at_ms, rotated.token), (names(&["operator.read"]), NOW + 5, None));
+    assert_eq!(
+        (rotated.scopes, rotated.rotated_at_ms, rotated.token),
+        (names(&["operator.read"]), NOW + 5, None)
+    );
     assert!(!book.accepts("d1", Role::Operator, &old, &[]));
     for (scopes, by) in [
         (names(&["operator.admin"]), admin()),
         (names(&["operator.pairing"]), caller(&["operator.read"])),
     ] {
-        let outcome = book.rotate(&by, "d1", "operator", Some(&scopes), NOW).await.unwrap_err();
+        let outcome = book
+            .rotate(&by, "d1", "operator", Some(&scopes), NOW)
+            .await
+            .unwrap_err();
         assert_eq!(outcome.to_string(), "device token rotation denied");
     }
     assert!(book.rotate(&admin(), "d1", "node", None, NOW).await.is_err());
@@ -293,20 +306,28 @@ async fn closing_names_the_sockets_that_rest_on_what_was_taken() {
     let by_role = book.revoke(&admin(), "d1", "operator", NOW).await.unwrap().closing;
     let whole = book.remove(&admin(), "d1").await.unwrap();
     let operator = device_caller("d1", &[]);
-    let node = Principal { role: Role::Node, ..device_caller("d1", &[]) };
+    let node = Principal {
+        role: Role::Node,
+        ..device_caller("d1", &[])
+    };
     let other = device_caller("d2", &[]);
     let shared = caller(&[]);
     let seen = |closing: &Closing| [&operator, &node, &other, &shared].map(|principal| closing.includes(principal));
     assert_eq!(seen(&by_role), [true, false, false, false]);
     assert_eq!(seen(&whole), [true, true, false, false]);
-    assert_eq!(book.remove(&admin(), "d1").await.unwrap_err().to_string(), "unknown deviceId");
+    assert_eq!(
+        book.remove(&admin(), "d1").await.unwrap_err().to_string(),
+        "unknown deviceId"
+    );
 }
 
 #[tokio::test]
 async fn removing_a_device_withdraws_its_requests() {
     let (storage, book) = empty().await;
     pair(&book, "d1", "operator", &[]).await;
-    book.request(ask("d1", "operator", &["operator.admin"]), NOW).await.unwrap();
+    book.request(ask("d1", "operator", &["operator.admin"]), NOW)
+        .await
+        .unwrap();
     book.request(ask("d2", "operator", &[]), NOW).await.unwrap();
     book.remove(&admin(), "d1").await.unwrap();
     let pending = book.list(&admin(), NOW).pending;
@@ -322,11 +343,20 @@ async fn a_wider_token_is_issued_within_what_was_approved() {
         .await
         .unwrap();
     let pairing = names(&["operator.pairing"]);
-    let wider = book.token_for("d1", Role::Operator, &pairing, NOW + 9).await.unwrap().unwrap();
+    let wider = book
+        .token_for("d1", Role::Operator, &pairing, NOW + 9)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(wider.scopes, names(&["operator.pairing", "operator.read"]));
     assert_eq!(wider.issued_at_ms(), NOW + 9);
     let too_wide = names(&["operator.admin"]);
-    assert!(book.token_for("d1", Role::Operator, &too_wide, NOW).await.unwrap().is_none());
+    assert!(
+        book.token_for("d1", Role::Operator, &too_wide, NOW)
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 #[tokio::test]
@@ -347,15 +377,24 @@ async fn a_failing_disk_grants_nothing_and_says_so() {
     storage.break_down(true);
     assert!(book.remove(&admin(), "d1").await.is_err());
     assert!(book.revoke(&admin(), "d1", "operator", NOW).await.is_err());
-    assert!(book.find("d1").unwrap().token(Role::Operator).is_some(), "as it is on disk");
+    assert!(
+        book.find("d1").unwrap().token(Role::Operator).is_some(),
+        "as it is on disk"
+    );
 }
 
 #[tokio::test]
 async fn a_silent_approval_settles_what_it_covers() {
     let (_, book) = empty().await;
-    book.request(ask("d1", "operator", &["operator.read"]), NOW).await.unwrap();
-    book.request(ask("d2", "operator", &["operator.read"]), NOW).await.unwrap();
-    book.approve_silently(&ask("d1", "operator", &["operator.read"]), NOW).await.unwrap();
+    book.request(ask("d1", "operator", &["operator.read"]), NOW)
+        .await
+        .unwrap();
+    book.request(ask("d2", "operator", &["operator.read"]), NOW)
+        .await
+        .unwrap();
+    book.approve_silently(&ask("d1", "operator", &["operator.read"]), NOW)
+        .await
+        .unwrap();
     let pending = book.list(&admin(), NOW).pending;
     assert_eq!(pending.len(), 1);
     assert_eq!(pending[0].ask.device_id.as_str(), "d2");
@@ -371,7 +410,9 @@ async fn a_full_book_forgets_only_devices_that_nobody_approved() {
         book.approve_silently(&ask(&device, "operator", &[]), at).await.unwrap();
     }
     book.note_use("d1", Role::Operator, NOW + 5_000_000).await;
-    book.approve_silently(&ask("extra", "operator", &[]), NOW).await.unwrap();
+    book.approve_silently(&ask("extra", "operator", &[]), NOW)
+        .await
+        .unwrap();
     assert!(book.find("person").is_some() && book.find("d1").is_some() && book.find("extra").is_some());
     assert!(book.find("d2").is_none());
     assert_eq!(book.lock().paired.len(), MAX_PAIRED);
@@ -418,12 +459,21 @@ async fn a_record_that_cannot_be_read_is_left_out() {
 
 #[test]
 fn systems_that_clients_name_differently_are_the_same() {
-    let mac = |name: &str| Ask { platform: Some(name.to_owned()), ..ask("d1", "operator", &[]) };
+    let mac = |name: &str| Ask {
+        platform: Some(name.to_owned()),
+        ..ask("d1", "operator", &[])
+    };
     let device = PairedDevice::approve(None, &mac("darwin"), false, NOW);
     assert!(device.has_metadata_of(&mac("macOS ")));
     assert!(!device.has_metadata_of(&mac("linux")));
-    let family = Ask { device_family: Some("Linux".to_owned()), ..mac("darwin") };
-    assert!(device.has_metadata_of(&family), "a family that was never said is not compared");
+    let family = Ask {
+        device_family: Some("Linux".to_owned()),
+        ..mac("darwin")
+    };
+    assert!(
+        device.has_metadata_of(&family),
+        "a family that was never said is not compared"
+    );
     let device = PairedDevice::approve(Some(&device), &family, false, NOW);
     assert!(!device.has_metadata_of(&mac("darwin")));
 }

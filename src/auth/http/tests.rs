@@ -30,7 +30,12 @@ fn ask_limited(
     peer: &str,
     pairs: &[(&str, &str)],
 ) -> Result<Principal, AuthFailure> {
-    authenticate(limiter, auth, SocketAddr::new(peer.parse().unwrap(), 9), &headers(pairs))
+    authenticate(
+        limiter,
+        auth,
+        SocketAddr::new(peer.parse().unwrap(), 9),
+        &headers(pairs),
+    )
 }
 
 fn reason(outcome: Result<Principal, AuthFailure>) -> &'static str {
@@ -52,7 +57,10 @@ fn only_a_bearer_credential_counts() {
         (&[("authorization", "Bearerright")], "token_missing"),
         (&[("authorization", "Basic right")], "token_missing"),
         (&[("x-api-key", "right")], "token_missing"),
-        (&[("authorization", "Bearer right"), ("authorization", "Bearer right")], "token_missing"),
+        (
+            &[("authorization", "Bearer right"), ("authorization", "Bearer right")],
+            "token_missing",
+        ),
         (&[("authorization", "Bearer right right")], "token_mismatch"),
         (&[("authorization", "Bearer right,right")], "token_mismatch"),
         (&[("authorization", "Bearer RIGHT")], "token_mismatch"),
@@ -119,7 +127,11 @@ fn a_trusted_proxy_names_the_user_and_pages_must_be_allowed() {
     let principal = ask(&auth, "10.0.0.1", &named).unwrap();
     assert_eq!(principal.user.as_deref(), Some("ann"));
     assert!(principal.may(Scope::Admin));
-    for (origin, passes) in [("https://gw.example", true), ("https://evil.example", false), ("null", false)] {
+    for (origin, passes) in [
+        ("https://gw.example", true),
+        ("https://evil.example", false),
+        ("null", false),
+    ] {
         let pairs = [named[0], named[1], ("origin", origin)];
         assert_eq!(ask(&auth, "10.0.0.1", &pairs).is_ok(), passes, "{origin}");
     }
@@ -153,7 +165,10 @@ fn guessing_is_limited_by_default_and_the_right_token_always_passes() {
     let auth = settings();
     let wrong = [("authorization", "Bearer wrong")];
     for _ in 0..10 {
-        assert_eq!(reason(ask_limited(&limiter, &auth, "203.0.113.1", &wrong)), "token_mismatch");
+        assert_eq!(
+            reason(ask_limited(&limiter, &auth, "203.0.113.1", &wrong)),
+            "token_mismatch"
+        );
     }
     let locked = ask_limited(&limiter, &auth, "203.0.113.1", &wrong).unwrap_err();
     assert_eq!(locked.reason, "rate_limited");
@@ -162,9 +177,15 @@ fn guessing_is_limited_by_default_and_the_right_token_always_passes() {
     assert_eq!((missing.reason, missing.retry_after), ("token_missing", None));
     // An untrusted claim to be somebody else changes nothing.
     let claim = [wrong[0], ("x-forwarded-for", "198.51.100.1")];
-    assert_eq!(reason(ask_limited(&limiter, &auth, "203.0.113.1", &claim)), "rate_limited");
+    assert_eq!(
+        reason(ask_limited(&limiter, &auth, "203.0.113.1", &claim)),
+        "rate_limited"
+    );
     assert!(ask_limited(&limiter, &auth, "203.0.113.1", &[("authorization", "Bearer right")]).is_ok());
-    assert_eq!(reason(ask_limited(&limiter, &auth, "203.0.113.1", &wrong)), "token_mismatch");
+    assert_eq!(
+        reason(ask_limited(&limiter, &auth, "203.0.113.1", &wrong)),
+        "token_mismatch"
+    );
 }
 
 #[test]
@@ -173,7 +194,10 @@ fn loopback_is_exempt_unless_configured_otherwise() {
     let limiter = FailureLimiter::default();
     let mut auth = settings();
     for _ in 0..30 {
-        assert_eq!(reason(ask_limited(&limiter, &auth, "127.0.0.1", &wrong)), "token_mismatch");
+        assert_eq!(
+            reason(ask_limited(&limiter, &auth, "127.0.0.1", &wrong)),
+            "token_mismatch"
+        );
     }
     auth.rate_limit = Some(RateLimit {
         max_attempts: 2,

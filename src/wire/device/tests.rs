@@ -55,16 +55,43 @@ fn a_signature_covers_every_field() {
     let honest = vector.payload();
     let fewer = &vector.scopes[1..];
     let changed = [
-        DevicePayload { device_id: "0", ..honest },
-        DevicePayload { client_id: "test", ..honest },
-        DevicePayload { client_mode: "ui", ..honest },
+        DevicePayload {
+            device_id: "0",
+            ..honest
+        },
+        DevicePayload {
+            client_id: "test",
+            ..honest
+        },
+        DevicePayload {
+            client_mode: "ui",
+            ..honest
+        },
         DevicePayload { role: "node", ..honest },
-        DevicePayload { scopes: fewer, ..honest },
-        DevicePayload { signed_at: honest.signed_at + 1, ..honest },
-        DevicePayload { token: "other", ..honest },
-        DevicePayload { nonce: "other", ..honest },
-        DevicePayload { platform: "darwin", ..honest },
-        DevicePayload { device_family: "phone", ..honest },
+        DevicePayload {
+            scopes: fewer,
+            ..honest
+        },
+        DevicePayload {
+            signed_at: honest.signed_at + 1,
+            ..honest
+        },
+        DevicePayload {
+            token: "other",
+            ..honest
+        },
+        DevicePayload {
+            nonce: "other",
+            ..honest
+        },
+        DevicePayload {
+            platform: "darwin",
+            ..honest
+        },
+        DevicePayload {
+            device_family: "phone",
+            ..honest
+        },
     ];
     for payload in changed {
         assert!(!payload.is_signed_by(&key, &vector.device.signature), "{payload:?}");
