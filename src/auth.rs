@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::HeaderMap;
-pub use identity::{IdentityError, load_or_create_identity};
+pub use identity::{IdentityError, load_or_create_identity, public_identity};
 
 use self::connect::Desk;
 use self::devices::{DeviceBook, DeviceStorage};

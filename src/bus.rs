@@ -1,15 +1,17 @@
 //! Event fan-out to WebSocket connections: client table, scope filter, sequence numbers, bounded queues, presence.
+//!
+//! The hub alone assigns sequence numbers. It never blocks and never awaits a client: what a client is too slow to take is
+//! skipped or the client is closed (see [`outbox`]).
 
-use crate::domain::event::{Event, EventName, Publisher};
+pub mod budget;
+mod client;
+pub mod hub;
+pub mod outbox;
+pub mod presence;
+#[cfg(test)]
+mod tests;
 
-/// The client table; cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Hub {}
-
-impl Publisher for Hub {
-    fn has_audience(&self, _name: EventName) -> bool {
-        false
-    }
-
-    fn publish(&self, _event: Event) {}
-}
+pub use budget::{PreauthBudget, PreauthPermit};
+pub use hub::{ClientView, Hub, HubOptions, Registered, Registration};
+pub use outbox::{Outbox, Outgoing, SharedEvent, Status};
+pub use presence::{ClientPresence, GatewayFacts, SystemNote};

@@ -5,6 +5,8 @@
 pub mod channel;
 pub mod event;
 pub mod fault;
+pub mod identity;
+pub mod logs;
 pub mod message;
 pub mod model;
 pub mod principal;

@@ -9,6 +9,7 @@ pub mod base;
 pub mod bus;
 pub mod config;
 pub mod domain;
+pub mod health;
 pub mod lifecycle;
 pub mod live;
 pub mod models;

@@ -7,7 +7,10 @@ use crate::base::Clock;
 use crate::bus::Hub;
 use crate::config::SnapshotHandle;
 use crate::domain::channel::Channels;
+use crate::domain::identity::GatewayIdentity;
+use crate::domain::logs::LogTail;
 use crate::domain::run::Runs;
+use crate::health::Health;
 use crate::lifecycle::Lifecycle;
 use crate::live::LiveHandle;
 use crate::store::Store;
@@ -29,6 +32,12 @@ pub struct Services {
     pub runs: Arc<dyn Runs>,
     /// Chat channels.
     pub channels: Arc<dyn Channels>,
+    /// Cached health snapshot and scheduler lag.
+    pub health: Health,
+    /// The gateway's own log.
+    pub logs: Arc<dyn LogTail>,
+    /// The gateway's own device identity.
+    pub identity: Arc<GatewayIdentity>,
     /// Life of the process.
     pub lifecycle: Lifecycle,
     /// Wall clock.

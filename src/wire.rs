@@ -3,3 +3,4 @@
 pub mod connect;
 pub mod device;
 pub mod error;
+pub mod frame;

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::base::Clock;
 use crate::base::fs::{self, ReadError};
+use crate::base::{Clock, DeviceId};
+use crate::domain::identity::GatewayIdentity;
 use crate::wire::device::DeviceKey;
 
 const MAX_BYTES: u64 = 64 * 1024;
@@ -63,6 +64,14 @@ pub fn load_or_create_identity(path: &Path, clock: &dyn Clock) -> Result<DeviceK
         // Another process was faster; its key counts.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => load(path),
         Err(error) => Err(unwritable(error)),
+    }
+}
+
+/// What the gateway shows of its own key.
+pub fn public_identity(key: &DeviceKey) -> GatewayIdentity {
+    GatewayIdentity {
+        device_id: DeviceId::new(key.id()),
+        public_key: key.public_key(),
     }
 }
 

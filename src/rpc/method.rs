@@ -107,3 +107,38 @@ pub fn payload<T: Serialize>(value: &T) -> MethodResult {
     serde_json::value::to_raw_value(value)
         .map_err(|error| Fault::new(crate::domain::FaultKind::Internal, format!("payload: {error}")).into())
 }
+
+/// A line of the method table: name, access, whether hello-ok lists it, parameter type, handler
+/// (`async fn(RequestCtx, P) -> MethodResult`, or `sync` and a plain `fn` of that shape for what never waits).
+///
+/// The params are checked against the type's schema, compiled on first use; a refusal is worded as the protocol does.
+#[macro_export]
+macro_rules! method {
+    ($name:literal, $access:expr, listed: $listed:expr, $params:ty, sync $handler:path) => {
+        $crate::method!(@line $name, $access, $listed, $params, ctx, params, $handler(ctx, params))
+    };
+    ($name:literal, $access:expr, listed: $listed:expr, $params:ty, $handler:path) => {
+        $crate::method!(@line $name, $access, $listed, $params, ctx, params, $handler(ctx, params).await)
+    };
+    (@line $name:literal, $access:expr, $listed:expr, $params:ty, $ctx:ident, $parsed:ident, $call:expr) => {
+        $crate::rpc::method::Method {
+            name: $name,
+            access: $access,
+            listed: $listed,
+            run: {
+                fn run(
+                    $ctx: $crate::rpc::method::RequestCtx,
+                    raw: ::std::boxed::Box<::serde_json::value::RawValue>,
+                ) -> $crate::rpc::method::MethodFuture {
+                    static SHAPE: ::std::sync::LazyLock<$crate::rpc::validation::Shape<$params>> =
+                        ::std::sync::LazyLock::new($crate::rpc::validation::Shape::new);
+                    ::std::boxed::Box::pin(async move {
+                        let $parsed: $params = SHAPE.parse($name, &raw)?;
+                        $call
+                    })
+                }
+                run
+            },
+        }
+    };
+}

@@ -9,9 +9,7 @@ use crate::auth::ConnectRefusal;
 use crate::auth::devices::record::{PairedDevice, PendingRequest};
 use crate::auth::origin::OriginRefusal;
 use crate::wire::error::{ErrorCode, ErrorShape};
-
-/// Longest close reason that a close frame carries here.
-const MAX_REASON_BYTES: usize = 120;
+use crate::wire::frame::close_reason;
 
 /// A refusal whose text is also the close reason.
 pub fn plain(code: ErrorCode, message: &str, details: Option<Value>) -> ConnectRefusal {
@@ -24,7 +22,7 @@ pub fn plain(code: ErrorCode, message: &str, details: Option<Value>) -> ConnectR
             retry_after_ms: None,
         }),
         close_code: 1008,
-        close_reason: cut(message),
+        close_reason: close_reason(message).to_owned(),
         events: Vec::new(),
     }
 }
@@ -258,7 +256,7 @@ pub fn pairing(
         details.insert("approvedScopes".to_owned(), known.ask.scopes.clone().into());
     }
     let mut refusal = plain(ErrorCode::NotPaired, message, Some(Value::Object(details)));
-    refusal.close_reason = cut(&format!("{message} (requestId: {})", request.request_id));
+    refusal.close_reason = close_reason(&format!("{message} (requestId: {})", request.request_id)).to_owned();
     refusal
 }
 
@@ -268,25 +266,4 @@ pub fn unavailable(error: &impl std::fmt::Display) -> ConnectRefusal {
     refusal.error.retryable = Some(true);
     refusal.close_code = 1013;
     refusal
-}
-
-/// Cuts at a character boundary.
-fn cut(reason: &str) -> String {
-    let mut text = reason.to_owned();
-    text.truncate(text.floor_char_boundary(MAX_REASON_BYTES));
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn close_reasons_are_cut_between_characters() {
-        assert_eq!(cut("short"), "short");
-        let long = "ä".repeat(100);
-        assert_eq!(cut(&long).len(), 120);
-        let odd = format!("x{long}");
-        assert_eq!(cut(&odd).len(), 119);
-    }
 }

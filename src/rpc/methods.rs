@@ -1,0 +1,4 @@
+//! Method families: thin functions that unpack, call and shape.
+
+pub mod core;
+pub mod devices;
