@@ -5,13 +5,16 @@
 
 mod asking;
 mod device;
+mod pairing;
 mod refusal;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use asking::Asking;
 use device::ProvenDevice;
-use refusal::PairingReason;
+use pairing::Obstacle;
 
 use super::devices::record::{DeviceToken, PairedDevice};
 use super::devices::view::{self, Decision};
@@ -49,6 +52,21 @@ struct Standing {
 impl Desk<'_> {
     /// Judges an attempt.
     pub async fn judge(&self, attempt: ConnectAttempt<'_>) -> Refusable<ConnectGrant> {
+        let outcome = self.decide(attempt).await;
+        if let Err(refusal) = &outcome {
+            let code = refusal.error.details.as_ref().and_then(|details| details.get("code"));
+            tracing::info!(
+                target: "auth",
+                client_ip = %super::client::facts(self.auth, attempt.peer, attempt.headers).client_ip,
+                client = attempt.params.client.id,
+                code = code.and_then(serde_json::Value::as_str).unwrap_or_default(),
+                "connect refused"
+            );
+        }
+        outcome
+    }
+
+    async fn decide(&self, attempt: ConnectAttempt<'_>) -> Refusable<ConnectGrant> {
         let asking = Asking::new(self.auth, attempt)
             .ok_or_else(|| refusal::plain(ErrorCode::InvalidRequest, "invalid role", None))?;
         if asking.has_origin || asking.is_control_ui() || asking.is_webchat() {
@@ -203,7 +221,7 @@ impl Desk<'_> {
         let ask = asking.ask(device.id, device.public_key());
         let known = self.known(device);
         let mut events = Vec::new();
-        match obstacle(asking, &ask, known.as_deref(), proof) {
+        match pairing::obstacle(asking, &ask, known.as_deref(), proof) {
             Obstacle::None => {}
             Obstacle::Silent => {
                 let approval = self
@@ -245,7 +263,7 @@ impl Desk<'_> {
         })
     }
 
-    fn known(&self, device: &ProvenDevice<'_>) -> Option<std::sync::Arc<PairedDevice>> {
+    fn known(&self, device: &ProvenDevice<'_>) -> Option<Arc<PairedDevice>> {
         self.devices
             .find(device.id)
             .filter(|known| known.ask.public_key == device.public_key())
@@ -296,78 +314,22 @@ fn subject(asking: &Asking<'_>) -> Subject {
     Subject::of(asking.facts.client_ip)
 }
 
-/// What stands between a proven device and the gateway.
-enum Obstacle {
-    None,
-    /// An approval that needs no person.
-    Silent,
-    /// A person.
-    Person(PairingReason),
-}
-
-fn obstacle(
-    asking: &Asking<'_>,
-    ask: &super::devices::record::Ask,
-    known: Option<&PairedDevice>,
-    proof: &Proof,
-) -> Obstacle {
-    let local =
-        asking.is_local(proof.is_secret()) && (!asking.has_origin || asking.is_control_ui() || asking.is_webchat());
-    let Some(known) = known else {
-        return if local {
-            Obstacle::Silent
-        } else {
-            Obstacle::Person(PairingReason::NotPaired)
-        };
-    };
-    let mut silent = false;
-    if !known.has_metadata_of(ask) {
-        if !(asking.is_native_app() && asking.facts.local_direct) {
-            return Obstacle::Person(PairingReason::MetadataUpgrade);
-        }
-        silent = true;
-    }
-    let role_is_new = !known.ask.roles.contains(&ask.role);
-    if known.token(asking.role).is_none() {
-        if !local {
-            return Obstacle::Person(PairingReason::RoleUpgrade);
-        }
-        silent = true;
-    }
-    // The scopes of a role that was never approved are part of asking for the role.
-    if !role_is_new && !scopes::covers_all(&known.ask.scopes, &asking.scopes) {
-        if !may_widen(asking, known, proof) {
-            return Obstacle::Person(PairingReason::ScopeUpgrade);
-        }
-        silent = true;
-    }
-    if silent { Obstacle::Silent } else { Obstacle::None }
-}
-
-/// Whether more scopes are approved without a person: the command line on this machine that holds the shared secret
-/// asks for the scopes of one command at a time, and with that secret it could have all of them at once. A device that
-/// was approved to do nothing stays like that until a person says otherwise.
-fn may_widen(asking: &Asking<'_>, known: &PairedDevice, proof: &Proof) -> bool {
-    asking.is_cli()
-        && asking.is_operator()
-        && asking.is_local_program()
-        && proof.is_secret()
-        && known
-            .token(Role::Operator)
-            .is_some_and(|token| !token.scopes.is_empty())
-}
-
 fn grant(asking: &Asking<'_>, proof: Proof, device: Option<&str>, standing: Standing) -> ConnectGrant {
     let Standing {
         mut scopes,
         token,
         events,
     } = standing;
-    if let Some(declared) = scopes::declared(asking.headers()) {
-        scopes.retain(|scope| scopes::covers(&declared, scope));
-    }
+    let declared = scopes::declared(asking.headers());
+    let keeps = |scope: &String| {
+        declared.as_ref().is_none_or(|declared| scopes::covers(declared, scope))
+            && (asking.is_operator() || scopes::role_of(scope) == Role::Node)
+    };
+    scopes.retain(keeps);
     let hello_scopes = match &token {
-        Some(token) if asking.attempt.protocol < 4 => token.scopes.clone(),
+        Some(token) if asking.attempt.protocol < 4 => {
+            token.scopes.iter().filter(|scope| keeps(scope)).cloned().collect()
+        }
         _ => scopes.clone(),
     };
     let device = device.map(DeviceId::new);

@@ -185,6 +185,10 @@ impl DeviceBook {
             return Ok(None);
         }
         let wider = scopes::of_token(role, &scopes::union(&old.scopes, scopes));
+        if wider == old.scopes {
+            // What is missing belongs to no role, and no token will ever hold it.
+            return Ok(Some(old.clone()));
+        }
         let token = DeviceToken::issue(Some(old), wider, now_ms);
         let mut device = PairedDevice::clone(&device);
         device.tokens.insert(role.as_str().to_owned(), token.clone());

@@ -10,6 +10,9 @@ use crate::base::{DeviceId, Secret};
 use crate::domain::Role;
 use crate::wire::device::normal_metadata;
 
+/// More scopes than anybody asks for in earnest.
+const MAX_ABSORBED_SCOPES: usize = 64;
+
 /// What a device says about itself and asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -52,10 +55,13 @@ impl Ask {
             && same_metadata(self.device_family.as_deref(), other.device_family.as_deref())
     }
 
-    /// Adds what an earlier, still open ask of the device wanted.
+    /// Adds what an earlier, still open ask of the device wanted, unless that grows without end.
     pub fn absorb(&mut self, earlier: &Self) {
-        self.roles = scopes::union(&earlier.roles, &self.roles);
-        self.scopes = scopes::union(&earlier.scopes, &self.scopes);
+        let scopes = scopes::union(&earlier.scopes, &self.scopes);
+        if scopes.len() <= MAX_ABSORBED_SCOPES {
+            self.roles = scopes::union(&earlier.roles, &self.roles);
+            self.scopes = scopes;
+        }
     }
 }
 

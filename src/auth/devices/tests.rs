@@ -477,3 +477,16 @@ fn systems_that_clients_name_differently_are_the_same() {
     let device = PairedDevice::approve(Some(&device), &family, false, NOW);
     assert!(!device.has_metadata_of(&mac("darwin")));
 }
+
+#[tokio::test]
+async fn asks_of_one_device_do_not_pile_up_without_end() {
+    let (_, book) = empty().await;
+    for n in 0..50 {
+        let scopes: Vec<String> = (0..10).map(|k| format!("operator.x{n}-{k}")).collect();
+        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+        book.request(ask("d1", "operator", &scopes), NOW).await.unwrap();
+    }
+    let pending = book.list(&admin(), NOW).pending;
+    assert_eq!(pending.len(), 1);
+    assert!(pending[0].ask.scopes.len() <= 64);
+}

@@ -347,6 +347,8 @@ async fn a_proxys_control_ui_with_a_device_has_authority_only_once_it_is_paired(
         bench.code(&call(CLI).auth(none).header(user).remote().device(2)).await,
         "PAIRING_REQUIRED"
     );
+    let quiet_proxy = call(CLI).auth(json!({})).header(user).device(3);
+    assert_eq!(bench.code(&quiet_proxy).await, "PAIRING_REQUIRED");
     let refusal = bench.refused(&ui.clone().role("node").scopes(&[])).await;
     assert_eq!(detail(&refusal, "reason"), "not-paired");
 

@@ -421,3 +421,37 @@ async fn requests_are_renewed_after_their_time() {
             .is_err()
     );
 }
+
+#[tokio::test]
+async fn scopes_that_no_role_has_do_not_change_the_token() {
+    let bench = Bench::new().await;
+    let odd = call(CLI).device(1).scopes(&["operator.read", "custom"]);
+    let first = bench.granted(&odd).await.device_token.unwrap().token;
+    let second = bench.granted(&odd).await;
+    assert_eq!(second.device_token.unwrap().token, first);
+    assert_eq!(second.principal.scopes.names(), ["operator.read", "custom"]);
+}
+
+#[tokio::test]
+async fn a_node_never_holds_operator_scopes() {
+    let bench = Bench::new().await;
+    let grant = bench
+        .granted(&call(NODE).device(1).scopes(&["operator.admin", "canvas"]))
+        .await;
+    assert_eq!(grant.principal.scopes.names(), ["canvas"]);
+    let token = grant.device_token.unwrap().token;
+    let again = call(NODE)
+        .device(1)
+        .scopes(&["operator.admin"])
+        .auth(json!({ "deviceToken": token }));
+    assert_eq!(bench.code(&again).await, "AUTH_DEVICE_TOKEN_MISMATCH");
+}
+
+#[tokio::test]
+async fn a_declaration_narrows_what_is_granted_and_shown() {
+    let bench = Bench::new().await;
+    let narrow = call(CLI).device(1).header(("x-openclaw-scopes", "operator.write"));
+    let grant = bench.granted(&narrow).await;
+    assert_eq!(grant.hello_scopes, ["operator.read", "operator.write"]);
+    assert_eq!(grant.principal.scopes.names(), ["operator.read", "operator.write"]);
+}
