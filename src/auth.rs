@@ -1,30 +1,36 @@
 //! Authentication: peer, headers and credentials in, a [`Principal`] out. The only maker of principals.
+//!
+//! `http` judges requests of HTTP and gRPC without IO; `connect` judges WebSocket callers and pairs devices where policy
+//! allows it. Operators manage devices through [`Authenticator::devices`]. Nothing here knows a surface: refusals say
+//! what is wrong, the surfaces word and send them.
 
-mod book;
+mod client;
 mod connect;
-mod facts;
+pub mod devices;
 mod http;
-pub mod identity;
+mod identity;
 mod limiter;
 mod origin;
-mod refusal;
-mod signature;
+mod proxy;
+mod scopes;
+mod shared;
+#[cfg(test)]
+mod testing;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::HeaderMap;
+pub use identity::{IdentityError, load_or_create_identity, public_identity};
 
-use self::book::DeviceBook;
-pub use self::book::{DeviceToken, PairedDevice, PendingRequest};
-use self::connect::Decision;
-use self::limiter::Limiter;
-
-use crate::base::Clock;
-use crate::config::ResolvedAuth;
+use self::connect::Desk;
+use self::devices::{DeviceBook, DeviceStorage};
+use self::limiter::{DEFAULT_LIMIT, FailureLimiter};
+use crate::base::{Clock, DeviceId, Secret};
+use crate::config::{RateLimit, ResolvedAuth};
 use crate::domain::event::Event;
-use crate::domain::{Fault, Principal};
+use crate::domain::{Principal, Role, ScopeSet};
 use crate::store::{Store, StoreError};
 use crate::telemetry::names;
 use crate::wire::connect::ConnectParams;
@@ -35,8 +41,8 @@ use crate::wire::error::ErrorShape;
 pub struct Authenticator(Arc<Inner>);
 
 struct Inner {
-    book: DeviceBook<Store>,
-    limiter: Limiter,
+    devices: DeviceBook,
+    limiter: FailureLimiter,
     clock: Arc<dyn Clock>,
 }
 
@@ -76,12 +82,28 @@ pub struct ConnectAttempt<'a> {
 }
 
 /// A device token issued with hello-ok.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct IssuedDeviceToken {
     /// The token (43 characters base64url).
     pub token: String,
     /// When it was issued, ms.
     pub issued_at_ms: i64,
+}
+
+impl std::fmt::Debug for IssuedDeviceToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("IssuedDeviceToken")
+            .field("issued_at_ms", &self.issued_at_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The pairing that a connection rests on; see [`Authenticator::still_paired`].
+#[derive(Debug, Clone)]
+pub struct PairingMark {
+    device: DeviceId,
+    role: Role,
+    token: Secret,
 }
 
 /// An accepted `connect`.
@@ -93,9 +115,11 @@ pub struct ConnectGrant {
     pub hello_scopes: Vec<String>,
     /// `auth.deviceToken` of hello-ok.
     pub device_token: Option<IssuedDeviceToken>,
-    /// Whether a shared secret (token, password) let it in: such connections are closed with 4001 when
-    /// `ResolvedAuth::shared_generation` changes.
+    /// Whether a shared secret (token, password) or a trusted proxy let it in: such connections are closed with 4001
+    /// when `ResolvedAuth::shared_generation` changes.
     pub shared_secret: bool,
+    /// The pairing it rests on, if it was handed a device token.
+    pub pairing: Option<PairingMark>,
     /// Pairing events to publish.
     pub events: Vec<Event>,
 }
@@ -116,22 +140,32 @@ pub struct ConnectRefusal {
 impl Authenticator {
     /// Loads paired devices from the store.
     pub async fn open(store: Store, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
-        let book = DeviceBook::open(store).await?;
+        Self::with_storage(Arc::new(store), clock).await
+    }
+
+    /// Loads paired devices from any storage.
+    pub async fn with_storage(storage: Arc<dyn DeviceStorage>, clock: Arc<dyn Clock>) -> Result<Self, StoreError> {
         Ok(Self(Arc::new(Inner {
-            book,
-            limiter: Limiter::default(),
+            devices: DeviceBook::load(storage).await?,
+            limiter: FailureLimiter::default(),
             clock,
         })))
     }
 
+    /// Paired devices and pending requests.
+    pub fn devices(&self) -> &DeviceBook {
+        &self.0.devices
+    }
+
     /// What headers and peer say about the caller.
     pub fn client_facts(auth: &ResolvedAuth, peer: SocketAddr, headers: &HeaderMap) -> ClientFacts {
-        facts::client_facts(auth, peer, headers)
+        client::facts(auth, peer, headers)
     }
 
     /// Authenticates an HTTP or gRPC request. No IO.
     pub fn http(&self, auth: &ResolvedAuth, peer: SocketAddr, headers: &HeaderMap) -> Result<Principal, AuthFailure> {
-        http::authenticate(&self.0.limiter, auth, peer, headers).inspect_err(|failure| count("http", failure.reason))
+        http::authenticate(&self.0.limiter, auth, peer, headers)
+            .inspect_err(|failure| count_failure("http", failure.reason.to_owned()))
     }
 
     /// Authenticates a WebSocket `connect`, pairing devices where policy allows.
@@ -140,87 +174,41 @@ impl Authenticator {
         auth: &ResolvedAuth,
         attempt: ConnectAttempt<'_>,
     ) -> Result<ConnectGrant, ConnectRefusal> {
-        let decision = Decision {
-            book: &self.0.book,
-            limiter: &self.0.limiter,
+        let desk = Desk {
             auth,
-            attempt,
+            devices: &self.0.devices,
+            limiter: &self.0.limiter,
             now_ms: self.0.clock.now_ms(),
         };
-        decision.run().await.inspect_err(|refusal| {
-            let code = refusal.error.details.as_ref().and_then(|details| details.get("code")?.as_str());
-            tracing::info!(target: "auth", peer = %attempt.peer.ip(), client = attempt.params.client.id, code, "connect refused: {}", refusal.error.message);
-            count("ws", "refused");
+        desk.judge(attempt).await.inspect_err(|refusal| {
+            let details = refusal.error.details.as_ref();
+            let code = details.and_then(|details| details.get("code")?.as_str()).unwrap_or("refused");
+            tracing::info!(target: "auth", peer = %attempt.peer.ip(), client = attempt.params.client.id, code, "connect refused");
+            count_failure("ws", code.to_owned());
         })
     }
 
-    /// Requests that wait for approval, newest first.
-    pub fn pending_devices(&self) -> Vec<PendingRequest> {
-        self.0.book.pending(self.0.clock.now_ms())
+    /// Whether the device is still paired as it was when the grant was made. Ask once more when the connection can be
+    /// found and closed by others: a removal in between finds nothing to close. `false`: close with 4001
+    /// "device removed".
+    pub fn still_paired(&self, mark: &PairingMark) -> bool {
+        self.0
+            .devices
+            .accepts(mark.device.as_str(), mark.role, mark.token.expose(), &[])
     }
 
-    /// Paired devices, newest approval first.
-    pub fn paired_devices(&self) -> Vec<PairedDevice> {
-        self.0.book.paired()
-    }
-
-    /// Approves a request. The caller must hold every scope that it grants.
-    pub async fn approve(&self, caller: &Principal, request_id: &str) -> Result<(PairedDevice, Option<Event>), Fault> {
-        let now_ms = self.0.clock.now_ms();
-        let request = self
-            .0
-            .book
-            .waiting(request_id, now_ms)
-            .ok_or_else(|| Fault::invalid("unknown requestId"))?;
-        connect::may_approve(caller, &request).map_err(|scope| Fault::invalid(format!("missing scope: {scope}")))?;
-        let device = self.0.book.admit(&request, now_ms).await?;
-        Ok((device, connect::resolved_event(&request, "approved", now_ms)))
-    }
-
-    /// Rejects a request.
-    pub async fn reject(&self, request_id: &str) -> Result<(PendingRequest, Option<Event>), Fault> {
-        let now_ms = self.0.clock.now_ms();
-        let request = self
-            .0
-            .book
-            .waiting(request_id, now_ms)
-            .ok_or_else(|| Fault::invalid("unknown requestId"))?;
-        self.0.book.forget(request_id).await?;
-        let event = connect::resolved_event(&request, "rejected", now_ms);
-        Ok((request, event))
-    }
-
-    /// Removes a device; its connections must be closed by the caller.
-    pub async fn remove_device(&self, device_id: &str) -> Result<(), Fault> {
-        if self.0.book.remove(device_id).await? {
-            Ok(())
-        } else {
-            Err(Fault::invalid("unknown deviceId"))
-        }
-    }
-
-    /// Replaces the token of (device, role); `scopes` may only narrow. Connections must be closed by the caller.
-    pub async fn rotate_token(
-        &self,
-        device_id: &str,
-        role: &str,
-        scopes: Option<&[String]>,
-    ) -> Result<DeviceToken, Fault> {
-        self.0.book.rotate(device_id, role, scopes, self.0.clock.now_ms()).await
-    }
-
-    /// Takes the token of (device, role) back; returns when, ms. Connections must be closed by the caller.
-    pub async fn revoke_token(&self, device_id: &str, role: &str) -> Result<i64, Fault> {
-        let now_ms = self.0.clock.now_ms();
-        self.0.book.revoke(device_id, role, now_ms).await?;
-        Ok(now_ms)
+    /// Scopes that a shared secret grants on HTTP.
+    pub fn shared_secret_scopes() -> ScopeSet {
+        ScopeSet::operator_default()
     }
 }
 
-fn book_id(key: &[u8; 32]) -> String {
-    crate::wire::device::device_id(key)
-}
-
-fn count(surface: &'static str, reason: &'static str) {
+/// Counts a refusal by its reason code, which comes from a closed set.
+fn count_failure(surface: &'static str, reason: String) {
     metrics::counter!(names::AUTH_FAILURES, "surface" => surface, "reason" => reason).increment(1);
+}
+
+/// The failure limit in force.
+fn limits(auth: &ResolvedAuth) -> RateLimit {
+    auth.rate_limit.unwrap_or(DEFAULT_LIMIT)
 }

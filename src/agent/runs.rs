@@ -20,7 +20,7 @@ use crate::domain::{Fault, FaultKind, Part};
 use crate::lifecycle::{Lifecycle, Phase};
 use crate::live::LiveHandle;
 use crate::models::retry::RetryPolicy;
-use crate::store::{AcceptOutcome, NewRun, Recovery, Store, StoreError, StoredRun};
+use crate::store::{AcceptOutcome, BeganRun, NewRun, Recovery, Store, StoreError, StoredRun};
 
 /// How long an abort waits for the run to report its end.
 const ABORT_DEADLINE: Duration = Duration::from_secs(10);
@@ -112,7 +112,7 @@ impl AgentRuns {
         self.0.table.insert_unchecked(&active);
         let place = self.place(&request)?;
         active.progress.send_replace(Progress::Accepted);
-        self.spawn(request, active, place, None, None);
+        self.spawn(request, active, place);
         Ok(())
     }
 
@@ -224,7 +224,7 @@ impl AgentRuns {
             Ok(AcceptOutcome::New { .. }) => {
                 let accepted_at_ms = active.accepted_at_ms;
                 active.progress.send_replace(Progress::Accepted);
-                self.spawn(request, active, place, None, None);
+                self.spawn(request, active, place);
                 Ok(Accepted::New { accepted_at_ms })
             }
             Ok(AcceptOutcome::Known(stored)) => {
@@ -287,24 +287,27 @@ impl AgentRuns {
             }
         }
         active.progress.send_replace(Progress::Accepted);
-        let abort_on_drop = Some(active.cancel.clone().drop_guard());
-        self.spawn(request, active, place, began, Some(follower));
-        Ok(RunHandle {
-            run_id,
-            events,
-            abort_on_drop,
-        })
+        let abort = active.cancel.clone().drop_guard();
+        let is_ephemeral = place.is_none();
+        let task = self.task(request, active, place, began, Some(follower));
+        let tasks = self.0.lifecycle.tasks.clone();
+        if is_ephemeral {
+            let finish = Box::new(move |work| drop(tasks.spawn(work)));
+            return Ok(RunHandle::driven(run_id, events, abort, Box::pin(task.run()), finish));
+        }
+        tasks.spawn(task.run());
+        Ok(RunHandle::spawned(run_id, events, Some(abort)))
     }
 
-    fn spawn(
+    fn task(
         &self,
         request: RunRequest,
         active: Arc<ActiveRun>,
         place: Option<Place>,
-        began: Option<crate::store::BeganRun>,
+        began: Option<BeganRun>,
         follower: Option<mpsc::Sender<RunEvent>>,
-    ) {
-        let task = RunTask {
+    ) -> RunTask {
+        RunTask {
             inner: Arc::clone(&self.0),
             live: self.0.live.load(),
             request,
@@ -312,7 +315,11 @@ impl AgentRuns {
             place,
             began,
             follower,
-        };
+        }
+    }
+
+    fn spawn(&self, request: RunRequest, active: Arc<ActiveRun>, place: Option<Place>) {
+        let task = self.task(request, active, place, None, None);
         self.0.lifecycle.tasks.spawn(task.run());
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::logs::RingTail;
 use crate::agent::{AgentRuns, AgentRunsDeps};
-use crate::auth::{Authenticator, identity};
+use crate::auth::{self, Authenticator};
 use crate::base::{Clock, SystemClock};
 use crate::bus::{GatewayFacts, Hub, HubOptions};
 use crate::channels::ChannelRegistry;
@@ -59,11 +59,12 @@ pub(super) async fn build(
     let state_dir = snapshot.state_dir.clone();
     let (store, own_identity) = tokio::task::spawn_blocking(move || -> anyhow::Result<_> {
         let store = Store::open(&state_dir.join("state.db"), StoreOptions::default())?;
-        let own_identity = identity::load_or_create(&state_dir.join("identity").join("gateway.json"))?;
+        let own_identity =
+            auth::load_or_create_identity(&state_dir.join("identity").join("gateway.json"), &SystemClock)?;
         Ok((store, own_identity))
     })
     .await??;
-    let auth = Authenticator::open(store.clone(), Arc::clone(&clock)).await?;
+    let authenticator = Authenticator::open(store.clone(), Arc::clone(&clock)).await?;
     let http = HttpClients::new();
     let snapshots = SnapshotHandle::new(Arc::clone(&snapshot));
     let live = LiveHandle::new(Live {
@@ -114,14 +115,14 @@ pub(super) async fn build(
         config,
         store,
         hub,
-        auth,
+        auth: authenticator,
         runs: Arc::new(runs.clone()) as Arc<dyn Runs>,
         channels,
         health,
         logs: Arc::new(RingTail {
             ring: logs.ring.clone(),
         }),
-        identity: Arc::new(own_identity.public()),
+        identity: Arc::new(auth::public_identity(&own_identity)),
         lifecycle,
         clock,
     };

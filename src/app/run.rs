@@ -28,6 +28,9 @@ use crate::telemetry::{LogSettings, MetricsHandle};
 /// A second signal ends the process with this code: 128 + SIGTERM.
 const EXIT_SIGNALLED: u8 = 143;
 
+/// How long closing may still take after a second signal.
+const LAST_MOMENT: Duration = Duration::from_secs(3);
+
 /// Runs the gateway until it is told to stop.
 pub fn run(settings: RunSettings) -> ExitCode {
     let booted = match boot::boot(&settings) {
@@ -117,7 +120,7 @@ async fn serve_gateway(booted: Booted, log_control: LogControl) -> anyhow::Resul
     };
     let code = tokio::select! {
         () = drain::drain(&gateway, &servers, stopped_by) => ExitCode::SUCCESS,
-        signal = second_signal(&mut signals) => {
+        signal = impatient(&mut signals, &gateway) => {
             tracing::warn!(target: "shutdown", "{signal} received during shutdown; ending at once");
             ExitCode::from(EXIT_SIGNALLED)
         }
@@ -126,9 +129,14 @@ async fn serve_gateway(booted: Booted, log_control: LogControl) -> anyhow::Resul
     Ok(code)
 }
 
-async fn second_signal(signals: &mut Signals) -> &'static str {
+/// A second signal. While runs are being waited for it ends the process at once; when only closing is left, closing is
+/// given a moment, because cutting it would save nothing.
+async fn impatient(signals: &mut Signals, gateway: &Gateway) -> &'static str {
     loop {
         if let Request::Stop(signal) = signals.next().await {
+            if gateway.runs.live_count() == 0 {
+                tokio::time::sleep(LAST_MOMENT).await;
+            }
             return signal;
         }
     }

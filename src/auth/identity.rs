@@ -1,108 +1,118 @@
-//! The gateway's own key, made once and kept in the state directory.
+//! The key file of a device, in upstream's format: the gateway's own identity, and the command line's.
 
-use std::path::Path;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use ed25519_dalek::SigningKey;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::json;
 
-use crate::base::DeviceId;
-use crate::base::fs::{ReadError, create_private, create_private_dir, read_capped};
+use crate::base::fs::{self, ReadError};
+use crate::base::{Clock, DeviceId};
 use crate::domain::identity::GatewayIdentity;
-use crate::wire::device::{device_id, public_key_text};
+use crate::wire::device::DeviceKey;
 
-/// Why there is no identity.
+const MAX_BYTES: u64 = 64 * 1024;
+
+/// Why there is no usable key.
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
-    /// The file is there and cannot be used.
-    #[error("gateway identity {path} cannot be used: {reason}; remove the file to get a new identity")]
-    Unusable {
+    /// The file cannot be read.
+    #[error("device key: {0}")]
+    Unreadable(#[from] ReadError),
+    /// The file holds no key.
+    #[error("device key {0} is damaged: move it away to get a new one (the device has to be paired again)")]
+    Damaged(PathBuf),
+    /// The file cannot be created.
+    #[error("cannot create device key {path}: {source}")]
+    Unwritable {
         /// The file.
-        path: String,
-        /// Why.
-        reason: String,
-    },
-    /// The file cannot be written.
-    #[error("gateway identity {path} cannot be written: {reason}")]
-    Write {
-        /// The file.
-        path: String,
-        /// Why.
-        reason: String,
+        path: PathBuf,
+        /// The cause.
+        source: io::Error,
     },
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Stored {
-    version: u32,
-    /// Hex of the 32-byte seed.
-    seed: String,
+    private_key_pem: String,
 }
 
-/// The key pair.
-pub struct IdentityKey(SigningKey);
-
-impl IdentityKey {
-    /// The public half.
-    pub fn public(&self) -> GatewayIdentity {
-        let key = self.0.verifying_key().to_bytes();
-        GatewayIdentity {
-            device_id: DeviceId::new(device_id(&key)),
-            public_key: public_key_text(&key),
-        }
+/// The key at `path` (`<state>/identity/device.json`), made on first use, mode 0600. Blocking.
+pub fn load_or_create_identity(path: &Path, clock: &dyn Clock) -> Result<DeviceKey, IdentityError> {
+    match load(path) {
+        Err(IdentityError::Unreadable(ReadError::Missing(_))) => {}
+        other => return other,
+    }
+    let key = DeviceKey::from_seed(&rand::random());
+    let document = json!({
+        "version": 1,
+        "deviceId": key.id(),
+        "publicKeyPem": key.public_pem(),
+        "privateKeyPem": key.private_pem(),
+        "createdAtMs": clock.now_ms(),
+    });
+    let unwritable = |source| IdentityError::Unwritable {
+        path: path.to_owned(),
+        source,
+    };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(unwritable)?;
+    }
+    match fs::create_private(path, format!("{document:#}\n").as_bytes()) {
+        Ok(()) => Ok(key),
+        // Another process was faster; its key counts.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => load(path),
+        Err(error) => Err(unwritable(error)),
     }
 }
 
-/// Reads the key at `path`, or makes it (mode 0600).
-///
-/// # Errors
-/// A damaged file is not replaced: clients may have pinned the identity.
-pub fn load_or_create(path: &Path) -> Result<IdentityKey, IdentityError> {
-    let shown = || path.display().to_string();
-    match read_capped(path, 4096) {
-        Ok(bytes) => parse(&bytes).ok_or_else(|| IdentityError::Unusable {
-            path: shown(),
-            reason: "it is damaged".to_owned(),
-        }),
-        Err(ReadError::Missing(_)) => {
-            let key = SigningKey::from_bytes(&rand::random::<[u8; 32]>());
-            let stored = Stored {
-                version: 1,
-                seed: hex::encode(key.to_bytes()),
-            };
-            let write = |reason: String| IdentityError::Write { path: shown(), reason };
-            let text = serde_json::to_vec_pretty(&stored).map_err(|error| write(error.to_string()))?;
-            if let Some(folder) = path.parent() {
-                create_private_dir(folder).map_err(|error| write(error.to_string()))?;
-            }
-            create_private(path, &text).map_err(|error| write(error.to_string()))?;
-            Ok(IdentityKey(key))
-        }
-        Err(error) => Err(IdentityError::Unusable {
-            path: shown(),
-            reason: error.to_string(),
-        }),
+/// What the gateway shows of its own key.
+pub fn public_identity(key: &DeviceKey) -> GatewayIdentity {
+    GatewayIdentity {
+        device_id: DeviceId::new(key.id()),
+        public_key: key.public_key(),
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<IdentityKey> {
-    let stored: Stored = serde_json::from_slice(bytes).ok()?;
-    let seed: [u8; 32] = hex::decode(stored.seed).ok()?.try_into().ok()?;
-    Some(IdentityKey(SigningKey::from_bytes(&seed)))
+fn load(path: &Path) -> Result<DeviceKey, IdentityError> {
+    let bytes = fs::read_capped(path, MAX_BYTES)?;
+    serde_json::from_slice::<Stored>(&bytes)
+        .ok()
+        .and_then(|stored| DeviceKey::from_private_pem(&stored.private_key_pem))
+        .ok_or_else(|| IdentityError::Damaged(path.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::clock::ManualClock;
 
     #[test]
-    fn the_identity_stays_the_same_and_a_damaged_one_is_not_replaced() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("identity/gateway.json");
-        let first = load_or_create(&path).unwrap().public();
-        assert_eq!(load_or_create(&path).unwrap().public(), first);
-        std::fs::write(&path, "{").unwrap();
-        assert!(load_or_create(&path).is_err());
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{");
+    fn the_key_is_made_once_and_kept_private() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("identity/device.json");
+        let clock = ManualClock::at(7);
+        let first = load_or_create_identity(&path, &clock).unwrap();
+        let second = load_or_create_identity(&path, &clock).unwrap();
+        assert_eq!(first.id(), second.id());
+        let document: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        assert_eq!(document["deviceId"], first.id());
+        assert_eq!(document["createdAtMs"], 7);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+
+    #[test]
+    fn a_damaged_key_is_reported_and_not_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("device.json");
+        std::fs::write(&path, "{}").unwrap();
+        let error = load_or_create_identity(&path, &ManualClock::at(0)).unwrap_err();
+        assert!(matches!(error, IdentityError::Damaged(_)));
+        assert_eq!(std::fs::read(&path).unwrap(), b"{}");
     }
 }

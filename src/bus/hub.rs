@@ -217,7 +217,7 @@ impl Hub {
         closed
     }
 
-    /// Announces the end and closes everybody with 1012. Connections that register later are closed at once.
+    /// Announces the end. Connections stay, so that the end of runs in flight is still heard; [`Self::close_all`] follows.
     pub fn broadcast_shutdown(&self, reason: &str, restart_expected_ms: Option<u64>) {
         let reason_json = serde_json::Value::from(reason);
         let known = restart_expected_ms.map_or_else(|| "null".to_owned(), |ms| ms.to_string());
@@ -239,7 +239,6 @@ impl Hub {
             let frame = if client.protocol >= 4 { &new } else { &old };
             client.outbox.push_event(frame, true, false);
         }
-        self.close_all(1012, "service restart");
     }
 
     /// Closes everybody, now and later.

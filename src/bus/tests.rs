@@ -203,11 +203,12 @@ fn shutdown_is_announced_in_both_dialects_and_closes_late_comers_too() {
     assert_eq!(
         old.take(),
         [
-            r#"{"type":"event","event":"shutdown","payload":{"reason":"gateway stopping","restartExpectedMs":null},"seq":1}"#,
-            "close 1012 service restart"
+            r#"{"type":"event","event":"shutdown","payload":{"reason":"gateway stopping","restartExpectedMs":null},"seq":1}"#
         ]
     );
     assert!(new.take()[0].contains(r#""payload":{"reason":"gateway stopping"}"#));
+    hub.close_all(1012, "service restart");
+    assert_eq!(old.take(), ["close 1012 service restart"]);
     assert_eq!(Peer::operator(&hub, &[]).take(), ["close 1012 service restart"]);
 }
 

@@ -95,8 +95,12 @@ pub fn redact(tree: &Value, known: &BTreeSet<String>) -> Value {
 /// Every credential that stands in the tree as text.
 pub fn credentials(tree: &Value) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    walk(&mut tree.clone(), &mut Vec::new(), &mut |text, _| {
-        if text != SENTINEL {
+    walk(&mut tree.clone(), &mut Vec::new(), &mut |text, path| {
+        // Variables of the `env` section are hidden there, but are not secrets wherever else their text appears, unless
+        // their name says so.
+        let is_plain_variable = path.first() == Some(&"env")
+            && nature(path.last().map(std::slice::from_ref).unwrap_or_default()) == Nature::Plain;
+        if text != SENTINEL && !is_plain_variable {
             found.insert(text.clone());
         }
     });

@@ -13,6 +13,23 @@ pub enum Role {
     Node,
 }
 
+impl Role {
+    /// The name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Node => "node",
+        }
+    }
+
+    /// The role with this wire name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Operator, Self::Node]
+            .into_iter()
+            .find(|role| role.as_str() == name)
+    }
+}
+
 /// Operator scopes. `Admin` implies all, `Write` implies `Read`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]

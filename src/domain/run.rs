@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -193,15 +194,83 @@ pub enum RunEvent {
     Finished(Box<RunOutcome>),
 }
 
-/// A run in progress, as its starter sees it. Dropping it aborts the run if `abort_on_drop` is set.
-#[derive(Debug)]
+/// The work of a run that its follower drives by polling.
+pub type RunWork = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Finishes the work of a run whose follower went away.
+pub type FinishWork = Box<dyn FnOnce(RunWork) + Send>;
+
+/// A run in progress, as its starter sees it. Dropping it aborts the run with reason `disconnect`.
+///
+/// A run that keeps nothing is driven by whoever polls the handle: no task, no wake-up across threads. Its unfinished
+/// rest is handed over when the handle is dropped.
 pub struct RunHandle {
     /// The run.
     pub run_id: RunId,
-    /// Its events; bounded, the reader sets the pace.
-    pub events: mpsc::Receiver<RunEvent>,
-    /// Cancels the run with reason `disconnect` when dropped.
-    pub abort_on_drop: Option<DropGuard>,
+    events: mpsc::Receiver<RunEvent>,
+    abort: Option<DropGuard>,
+    work: Option<(RunWork, FinishWork)>,
+}
+
+impl RunHandle {
+    /// A run that works in a task of its own. Without `abort` it outlives the handle.
+    pub fn spawned(run_id: RunId, events: mpsc::Receiver<RunEvent>, abort: Option<DropGuard>) -> Self {
+        Self {
+            run_id,
+            events,
+            abort,
+            work: None,
+        }
+    }
+
+    /// A run that works while it is polled.
+    pub fn driven(
+        run_id: RunId,
+        events: mpsc::Receiver<RunEvent>,
+        abort: DropGuard,
+        work: RunWork,
+        finish: FinishWork,
+    ) -> Self {
+        Self {
+            run_id,
+            events,
+            abort: Some(abort),
+            work: Some((work, finish)),
+        }
+    }
+
+    /// The next event; `None` after the last one.
+    pub fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Option<RunEvent>> {
+        if let Some((work, _)) = &mut self.work
+            && work.as_mut().poll(cx).is_ready()
+        {
+            self.work = None;
+        }
+        self.events.poll_recv(cx)
+    }
+
+    /// The next event; `None` after the last one. Cancel-safe.
+    pub async fn next_event(&mut self) -> Option<RunEvent> {
+        std::future::poll_fn(|cx| self.poll_event(cx)).await
+    }
+}
+
+impl Drop for RunHandle {
+    fn drop(&mut self) {
+        // First the cancellation, so that the rest of the work is only its ending.
+        drop(self.abort.take());
+        if let Some((work, finish)) = self.work.take() {
+            finish(work);
+        }
+    }
+}
+
+impl std::fmt::Debug for RunHandle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunHandle")
+            .field("run_id", &self.run_id)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What happened to an accepted request.

@@ -179,7 +179,7 @@ fn run_request(target: Target, turn: ChatTurn, headers: &HeaderMap) -> RunReques
 /// Waits for the end of the run.
 async fn whole(mut handle: RunHandle, label: &Label) -> Result<Response<Body>, Refusal> {
     loop {
-        match handle.events.recv().await {
+        match handle.next_event().await {
             Some(RunEvent::Finished(outcome)) => {
                 if let Some(fault) = outcome::fault(&outcome) {
                     return Err(Refusal { fault, ran: true });
@@ -216,7 +216,7 @@ async fn streamed(
 ) -> Result<Response<Body>, Refusal> {
     let patience = started + FIRST_WORDS;
     let first = loop {
-        match timeout_at(patience, handle.events.recv()).await {
+        match timeout_at(patience, handle.next_event()).await {
             // Nothing for the client yet: the provider may still refuse or break off, which is then a status.
             Ok(Some(RunEvent::Started)) => {}
             Ok(Some(RunEvent::Finished(outcome))) => {

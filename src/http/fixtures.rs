@@ -119,14 +119,8 @@ impl Runs for Script {
                 }
             }
         });
-        let abort_on_drop = Some(self.aborted.clone().drop_guard());
-        Box::pin(async move {
-            Ok(RunHandle {
-                run_id,
-                events,
-                abort_on_drop,
-            })
-        })
+        let abort = Some(self.aborted.clone().drop_guard());
+        Box::pin(async move { Ok(RunHandle::spawned(run_id, events, abort)) })
     }
 
     fn abort(&self, _request: AbortRequest) -> PortFuture<'_, Result<AbortReport, Fault>> {

@@ -49,6 +49,14 @@ pub(super) fn accept<B>(
     peer: Peer,
     mut request: Request<B>,
 ) -> Response<Body> {
+    // The canvas socket has its own authentication upstream; without a canvas host nobody can pass it.
+    let path = request.uri().path();
+    if path == "/__openclaw__/ws" || path.starts_with("/__openclaw__/cap/") {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::UNAUTHORIZED;
+        close_connection(response.headers_mut());
+        return response;
+    }
     let key = match handshake_key(&request) {
         Ok(key) => derive_accept_key(key.as_bytes()),
         Err(refusal) => return *refusal,

@@ -105,6 +105,12 @@ where
     if !place.is_current(&services.snapshots.load().auth.shared_generation) {
         return Err((4001, "gateway auth changed"));
     }
+    // The same holds for whoever removes a device or takes its token away.
+    if let Some(mark) = &entry.grant.pairing
+        && !services.auth.still_paired(mark)
+    {
+        return Err((4001, "device removed"));
+    }
     let payload = hello::payload(services, &id, protocol, &entry.grant).map_err(|error| {
         tracing::error!(target: "gateway", %error, "hello-ok cannot be written");
         (1011, "internal error")

@@ -5,6 +5,7 @@ mod attachments;
 pub mod chat;
 pub mod config;
 pub mod core;
+pub mod devices;
 mod grown;
 pub mod sessions;
 mod target;

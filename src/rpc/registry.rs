@@ -15,6 +15,7 @@ const FAMILIES: &[&[Method]] = &[
     methods::chat::METHODS,
     methods::config::METHODS,
     methods::core::METHODS,
+    methods::devices::METHODS,
     methods::sessions::METHODS,
 ];
 

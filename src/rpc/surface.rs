@@ -136,6 +136,7 @@ impl Gate for SurfaceGate<'_> {
                     hello_scopes: Vec::new(),
                     device_token: None,
                     shared_secret: false,
+                    pairing: None,
                     events: Vec::new(),
                 },
                 shared_generation: None,

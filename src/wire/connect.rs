@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// `client.id` of every known program.
 pub const CLIENT_IDS: [&str; 17] = [
@@ -160,7 +160,7 @@ impl std::fmt::Debug for ConnectAuth {
 }
 
 /// `connect.device`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ConnectDevice {
     /// Hex SHA-256 of the raw public key.

@@ -2,6 +2,16 @@
 //!
 //! Run by `bash .ci/dev clients`, which installs them; not part of the default test run because it needs Node and Python.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stderr,
+    reason = "a test that meets the unexpected must fail loudly"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

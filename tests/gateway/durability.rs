@@ -86,13 +86,9 @@ async fn kill_nine_during_forty_runs_loses_and_repeats_nothing() {
     }
     // A known key does not run again, whatever became of its run.
     let before = model.seen().len();
-    let again = client
-        .ok(
-            "chat.send",
-            json!({"sessionKey": "agent:main:s9", "message": "TAG09 [[slow:30]]", "idempotencyKey": "run-9"}),
-        )
-        .await;
-    assert_ne!(again["status"], "started", "{again}");
+    let send = json!({"sessionKey": "agent:main:s9", "message": "TAG09 [[slow:30]]", "idempotencyKey": "run-9"});
+    let again = client.call("chat.send", send).await;
+    assert_ne!(again["payload"]["status"], "started", "{again}");
     assert_eq!(model.seen().len(), before);
 }
 

@@ -209,7 +209,7 @@ async fn the_management_listener_serves_probes_and_metrics_and_nothing_else() {
     let settings = with(
         config("http://127.0.0.1:9/v1"),
         "gateway.management",
-        json!({"enabled": true, "bind": "loopback", "port": port}),
+        json!({"enabled": true, "bind": "127.0.0.1", "port": port}),
     );
     let _gateway = TestGateway::start(&settings).await;
     let client = reqwest::Client::builder().build().unwrap();

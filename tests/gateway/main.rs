@@ -1,5 +1,15 @@
 //! End-to-end tests of the built binary through the surfaces that its users touch.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::print_stderr,
+    reason = "a test that meets the unexpected must fail loudly"
+)]
+
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -211,13 +211,6 @@ impl TestGateway {
         status
     }
 
-    /// Whether the process lives.
-    pub fn is_alive(&mut self) -> bool {
-        self.child
-            .as_mut()
-            .is_some_and(|child| child.try_wait().unwrap().is_none())
-    }
-
     /// Kills it without warning and starts it again.
     pub async fn crash_and_restart(&mut self) {
         self.signal("KILL");

@@ -145,7 +145,7 @@ impl http_body::Body for Chunks {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         while !this.is_done && this.ready.len() < FRAME_BYTES {
-            match this.handle.events.poll_recv(cx) {
+            match this.handle.poll_event(cx) {
                 Poll::Ready(Some(event)) => this.write(event),
                 Poll::Ready(None) => this.fail(&outcome::vanished()),
                 Poll::Pending => break,

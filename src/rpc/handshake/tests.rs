@@ -88,6 +88,7 @@ impl Gate for Door {
                     hello_scopes: Vec::new(),
                     device_token: None,
                     shared_secret: true,
+                    pairing: None,
                     events: Vec::new(),
                 },
                 shared_generation: None,

@@ -69,12 +69,18 @@ async fn answer(ctx: RequestCtx, params: ChatHistory, rich: bool) -> MethodResul
             answer.put(name, value)?;
         }
     }
-    payload(&answer.0)
+    payload(&answer)
 }
 
 /// The object that is answered, its members already JSON.
 #[derive(Default)]
 struct Answer(Vec<(&'static str, Box<RawValue>)>);
+
+impl serde::Serialize for Answer {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, value)))
+    }
+}
 
 impl Answer {
     fn put<T: serde::Serialize + ?Sized>(
