@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 pub use self::error::EditError;
-use super::error::StartError;
+use super::error::{Refusal, StartError};
 use super::load::{LoadInput, Loaded, load_proposed};
 use super::raw::{self, MAX_ROOT_BYTES};
 use super::redact::restore;
@@ -99,6 +99,7 @@ pub fn propose(
     let had_mode = before.is_some() && mode(present.source()).is_some();
     let loaded = load_proposed(input, bytes.clone(), running).map_err(|error| match error.error {
         StartError::ModeMissing if had_mode => rejected("gateway-mode-removed".to_owned()),
+        StartError::Refused(Refusal::SecretUnavailable(reason)) => EditError::Secrets(reason),
         other => EditError::Invalid(other.issues()),
     })?;
     check_secrets(&loaded.snapshot, running)?;

@@ -61,7 +61,7 @@ async fn what_config_get_shows_can_be_edited_and_set_without_losing_secrets() {
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(gateway.log().matches("config file written").count(), 2);
     assert_eq!(
-        gateway.log().matches("config change applied").count(),
+        gateway.log().matches("config hot reload applied").count(),
         2,
         "{}",
         gateway.log()

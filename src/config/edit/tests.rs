@@ -245,6 +245,12 @@ fn a_reference_that_does_not_resolve_is_refused_unless_it_was_broken_before() {
         error.starts_with("invalid config: active SecretRef resolution failed (env:default:ABSENT_KEY: "),
         "{error}"
     );
+    let patch = json!({"gateway": {"auth": {"token": reference("ABSENT_TOKEN")}}});
+    let error = scene.patch(&patch).unwrap_err();
+    assert!(
+        matches!(&error, EditError::Secrets(reason) if reason.contains("ABSENT_TOKEN")),
+        "{error}"
+    );
     let mut broken = sample();
     broken["models"]["providers"]["p"]["apiKey"] = reference("ABSENT_KEY");
     scene.file("openclaw.json", &broken.to_string());
