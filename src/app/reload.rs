@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::build::Gateway;
+use super::build::{Gateway, max_concurrent};
 use super::run::{Listening, console_level};
 use crate::config::load::{LoadInput, Loaded};
 use crate::config::reload::{Reload, Reloader};
@@ -121,6 +121,7 @@ impl ReloadTask {
         services.snapshots.store(Arc::clone(&snapshot));
         services.snapshots.set_broken(None);
         self.listening.commit(prepared);
+        self.gateway.runs.set_max_concurrent(max_concurrent(&snapshot));
         self.gateway.logs.set_level(&console_level(&snapshot));
         let current = &snapshot.auth.shared_generation;
         services.hub.close_where(
