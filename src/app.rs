@@ -4,6 +4,7 @@
 
 mod boot;
 mod build;
+mod config_desk;
 mod dev;
 mod drain;
 mod lock;

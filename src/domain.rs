@@ -3,6 +3,7 @@
 //! Only types and small traits live here. Implementations are wired together once, in `app`.
 
 pub mod channel;
+pub mod config_control;
 pub mod event;
 pub mod fault;
 pub mod identity;

@@ -7,6 +7,7 @@ use crate::base::Clock;
 use crate::bus::Hub;
 use crate::config::SnapshotHandle;
 use crate::domain::channel::Channels;
+use crate::domain::config_control::ConfigControl;
 use crate::domain::identity::GatewayIdentity;
 use crate::domain::logs::LogTail;
 use crate::domain::run::Runs;
@@ -22,6 +23,8 @@ pub struct Services {
     pub live: LiveHandle,
     /// Configuration alone, with change notification.
     pub snapshots: SnapshotHandle,
+    /// Changes of the configuration.
+    pub config: Arc<dyn ConfigControl>,
     /// Durable state.
     pub store: Store,
     /// WebSocket clients.

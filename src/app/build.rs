@@ -11,6 +11,7 @@ use crate::bus::{GatewayFacts, Hub, HubOptions};
 use crate::channels::ChannelRegistry;
 use crate::config::{Snapshot, SnapshotHandle};
 use crate::domain::channel::Channels;
+use crate::domain::config_control::ConfigControl;
 use crate::domain::run::Runs;
 use crate::domain::tool::NoTools;
 use crate::grpc::HealthService;
@@ -56,7 +57,11 @@ pub(super) struct Gateway {
 }
 
 /// Builds everything. Opens the store; binds and spawns nothing.
-pub(super) async fn build(snapshot: Arc<Snapshot>, logs: LogControl) -> anyhow::Result<Gateway> {
+pub(super) async fn build(
+    snapshot: Arc<Snapshot>,
+    logs: LogControl,
+    config: Arc<dyn ConfigControl>,
+) -> anyhow::Result<Gateway> {
     let lifecycle = Lifecycle::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let state_dir = snapshot.state_dir.clone();
@@ -108,6 +113,7 @@ pub(super) async fn build(snapshot: Arc<Snapshot>, logs: LogControl) -> anyhow::
     let services = Services {
         live,
         snapshots,
+        config,
         store,
         hub,
         auth: authenticator,

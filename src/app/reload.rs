@@ -1,7 +1,9 @@
 //! Applies configuration changes to the running gateway.
 //!
-//! One task, one reload at a time. Prepare (load, registry, TLS, sockets) may fail and changes nothing; commit is one
-//! swap, followed by side effects that cannot fail as a reload.
+//! One task, one change at a time, whether a file changed or somebody asked for it. Prepare (load, registry, TLS, sockets)
+//! may fail and changes nothing; commit is one swap, followed by side effects that cannot fail as a reload.
+
+mod order;
 
 use std::sync::Arc;
 
@@ -9,21 +11,35 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::build::{Gateway, max_concurrent};
-use super::run::{Listening, console_level};
+use super::config_desk::Order;
+use super::run::{Listening, PreparedListening, console_level};
+use crate::bus::ClientView;
 use crate::config::load::{LoadInput, Loaded};
 use crate::config::reload::{Reload, Reloader};
-use crate::config::watch::{Control, Watcher};
+use crate::config::watch::Watcher;
 use crate::config::{Snapshot, last_good};
+use crate::domain::Fault;
 use crate::live::Live;
 use crate::models::Registry;
 use crate::telemetry::events::ConfigReload;
 
-/// Follows the files until the process stops. `asked` wakes it without a file event (SIGHUP).
+/// Follows the files until the process stops. `asked` wakes it without a file event (SIGHUP); `orders` are changes that
+/// callers want.
 pub(super) struct ReloadTask {
     pub(super) gateway: Gateway,
     pub(super) input: LoadInput,
     pub(super) listening: Listening,
     pub(super) asked: mpsc::Receiver<()>,
+    pub(super) orders: mpsc::Receiver<Order>,
+}
+
+/// Why a look is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Files may have changed.
+    Files,
+    /// Somebody wants the secrets read again, whatever the reload mode says about files.
+    Secrets,
 }
 
 impl ReloadTask {
@@ -38,27 +54,55 @@ impl ReloadTask {
             lifecycle.stop.clone(),
         );
         let control = watcher.control();
+        drop(snapshot);
         loop {
-            tokio::select! {
+            let order = tokio::select! {
                 biased;
                 () = lifecycle.stop.cancelled() => return,
-                changed = watcher.changed() => if changed.is_none() { return },
-                asked = self.asked.recv() => if asked.is_none() { return },
-            }
-            let Some(back) = self.once(reloader, &control).await else {
-                return;
+                changed = watcher.changed() => if changed.is_none() { return } else { None },
+                asked = self.asked.recv() => if asked.is_none() { return } else { None },
+                order = self.orders.recv() => if order.is_none() { return } else { order },
             };
-            reloader = back;
+            if let Some(Order::Write(request, answer)) = order {
+                self.write(*request, answer, &mut reloader).await;
+            } else {
+                let secrets = match order {
+                    Some(Order::Secrets(answer)) => Some(answer),
+                    _ => None,
+                };
+                let look = if secrets.is_some() { Look::Secrets } else { Look::Files };
+                let Some((back, result)) = self.once(reloader, look).await else {
+                    return;
+                };
+                reloader = back;
+                if let Some(answer) = secrets {
+                    // Whoever gave up waiting does not need the count.
+                    answer.send(result.map(|()| self.secret_problems())).ok();
+                }
+            }
+            let now = self.gateway.services.snapshots.load();
+            control.update(reloader.watched().to_vec(), now.settle());
         }
     }
 
-    /// One look. `None`: the judging thread died, which ends reloading (logged).
-    async fn once(&mut self, mut reloader: Reloader, control: &Control) -> Option<Reloader> {
-        let began = Instant::now();
-        let current = self.gateway.services.snapshots.load();
+    fn next_input(&self, current: &Snapshot) -> LoadInput {
         let mut input = self.input.clone();
         input.generation = current.generation + 1;
         input.loaded_at_ms = self.gateway.services.clock.now_ms();
+        input
+    }
+
+    fn secret_problems(&self) -> usize {
+        let secrets = &self.gateway.services.snapshots.load().secrets;
+        secrets.degraded.len() + secrets.failures().count()
+    }
+
+    /// One look; the result says whether what the files say is in force. `None`: the judging thread died, which ends
+    /// reloading (logged).
+    async fn once(&mut self, mut reloader: Reloader, look: Look) -> Option<(Reloader, Result<(), Fault>)> {
+        let began = Instant::now();
+        let current = self.gateway.services.snapshots.load();
+        let input = self.next_input(&current);
         let judged = tokio::task::spawn_blocking({
             let current = Arc::clone(&current);
             move || {
@@ -67,68 +111,87 @@ impl ReloadTask {
             }
         })
         .await;
-        let (reloader, judgement) = match judged {
+        let (mut reloader, judgement) = match judged {
             Ok(judged) => judged,
             Err(error) => {
                 tracing::error!(target: "gateway/reload", %error, "config reload stopped working; restart the gateway");
                 return None;
             }
         };
-        match judgement {
+        let snapshots = &self.gateway.services.snapshots;
+        let result = match judgement {
             Reload::Unchanged => {
-                self.gateway.services.snapshots.set_broken(None);
+                snapshots.set_broken(None);
+                Ok(())
             }
-            Reload::Ignored { changed, reason } => {
-                tracing::warn!(target: "gateway/reload", changed = changed.join(", "), "{reason}");
+            Reload::Ignored {
+                loaded,
+                changed,
+                reason,
+            } => {
+                snapshots.set_broken(None);
+                let same = loaded.snapshot.tree_hash == current.tree_hash;
+                if same && look == Look::Secrets {
+                    self.apply(loaded, &changed, false, began).await
+                } else {
+                    tracing::warn!(target: "gateway/reload", changed = changed.join(", "), "{reason}");
+                    let differs = loaded.snapshot.hash != current.hash;
+                    snapshots.set_waiting(differs.then_some(loaded.snapshot));
+                    Err(Fault::unavailable(reason))
+                }
             }
             Reload::Broken(error) => {
-                ConfigReload::Rejected {
-                    error: &error.error.one_line(),
-                }
-                .emit();
-                self.gateway.services.snapshots.set_broken(Some(Arc::from(error)));
+                let text = error.error.one_line();
+                ConfigReload::Rejected { error: &text }.emit();
+                snapshots.set_broken(Some(Arc::from(error)));
+                Err(Fault::unavailable(format!("config reload skipped: {text}")))
             }
             Reload::Apply {
                 loaded,
                 changed,
                 rebind,
-            } => self.apply(loaded, &changed, rebind, began).await,
-        }
-        let now = self.gateway.services.snapshots.load();
-        control.update(reloader.watched().to_vec(), now.settle());
-        Some(reloader)
+            } => {
+                let applied = self.apply(loaded, &changed, rebind, began).await;
+                if applied.is_err() {
+                    reloader.retry();
+                }
+                applied
+            }
+        };
+        Some((reloader, result))
     }
 
-    async fn apply(&mut self, loaded: Loaded, changed: &[String], rebind: bool, began: Instant) {
-        let services = &self.gateway.services;
+    async fn apply(&mut self, loaded: Loaded, changed: &[String], rebind: bool, began: Instant) -> Result<(), Fault> {
         let snapshot = loaded.snapshot;
         let prepared = match self.listening.prepare(&snapshot, rebind).await {
             Ok(prepared) => prepared,
             Err(error) => {
-                ConfigReload::Rejected {
-                    error: &error.to_string(),
-                }
-                .emit();
-                return;
+                let text = error.to_string();
+                ConfigReload::Rejected { error: &text }.emit();
+                self.gateway.services.snapshots.set_waiting(Some(snapshot));
+                return Err(Fault::unavailable(format!("config reload skipped: {text}")));
             }
         };
-        let models = Arc::new(Registry::build(&snapshot.providers, &self.gateway.http));
+        self.commit(&snapshot, prepared, changed, began);
+        self.close_outdated(|_| true);
+        keep_last_good(&snapshot, loaded.joined).await;
+        Ok(())
+    }
 
+    /// The swap and what follows from it. Connections of an old shared secret are closed by the caller.
+    fn commit(&self, snapshot: &Arc<Snapshot>, prepared: PreparedListening, changed: &[String], began: Instant) {
+        let services = &self.gateway.services;
+        let models = Arc::new(Registry::build(&snapshot.providers, &self.gateway.http));
         services.live.commit(Live {
-            snapshot: Arc::clone(&snapshot),
+            snapshot: Arc::clone(snapshot),
             models,
         });
-        services.snapshots.store(Arc::clone(&snapshot));
+        services.snapshots.store(Arc::clone(snapshot));
         services.snapshots.set_broken(None);
+        services.snapshots.set_waiting(None);
         self.listening.commit(prepared);
-        self.gateway.runs.set_max_concurrent(max_concurrent(&snapshot));
-        self.gateway.logs.set_level(&console_level(&snapshot));
-        let current = &snapshot.auth.shared_generation;
-        services.hub.close_where(
-            |client| client.shared_generation.is_some_and(|generation| generation != current),
-            4001,
-            "gateway auth changed",
-        );
+        self.gateway.runs.set_max_concurrent(max_concurrent(snapshot));
+        self.gateway.logs.set_level(&console_level(snapshot));
         ConfigReload::Applied {
             generation: snapshot.generation,
             paths: changed,
@@ -138,8 +201,32 @@ impl ReloadTask {
         for warning in &snapshot.warnings {
             tracing::warn!(target: "config", path = warning.path, "{}", warning.message);
         }
-        keep_last_good(&snapshot, loaded.joined).await;
     }
+
+    /// Closes those of `which` whose shared secret is no longer valid.
+    fn close_outdated(&self, which: impl Fn(ClientView<'_>) -> bool) -> Outdated {
+        let services = &self.gateway.services;
+        let snapshot = services.snapshots.load();
+        let current = &snapshot.auth.shared_generation;
+        let spared = std::cell::Cell::new(false);
+        services.hub.close_where(
+            |client| {
+                let outdated = client.shared_generation.is_some_and(|generation| generation != current);
+                let close = outdated && which(client);
+                spared.set(spared.get() || (outdated && !close));
+                close
+            },
+            4001,
+            "gateway auth changed",
+        );
+        Outdated { spared: spared.get() }
+    }
+}
+
+/// What became of connections with an old shared secret.
+struct Outdated {
+    /// One of them was left open.
+    spared: bool,
 }
 
 /// Keeps the copy that a later start may fall back to.

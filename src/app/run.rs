@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use super::boot::{self, Booted, EXIT_TAKEN};
 use super::build::{self, Gateway};
+use super::config_desk::ConfigDesk;
 use super::reload::{ReloadTask, keep_last_good};
 use super::serve::{self, BindError, Limits, ListenAddress, Listeners, ServeSettings, Server, Tls, TlsError, TlsFiles};
 use super::signals::{Request, Signals};
@@ -89,7 +90,8 @@ async fn serve_gateway(booted: Booted, log_control: LogControl) -> anyhow::Resul
         None => None,
     };
     let tls = open_tls(&snapshot).await?;
-    let gateway = build::build(Arc::clone(&snapshot), log_control).await?;
+    let (desk, orders) = ConfigDesk::new();
+    let gateway = build::build(Arc::clone(&snapshot), log_control, Arc::new(desk)).await?;
     let recovery = gateway.services.store.recover(gateway.services.clock.now_ms()).await?;
 
     let listening = Listening::start(&gateway, &snapshot, listeners, management, tls, &metrics);
@@ -104,6 +106,7 @@ async fn serve_gateway(booted: Booted, log_control: LogControl) -> anyhow::Resul
         input,
         listening,
         asked,
+        orders,
     };
     gateway.services.lifecycle.tasks.spawn(reload.run());
     keep_last_good(&snapshot, started.loaded.joined).await;

@@ -100,11 +100,18 @@ pub fn load(input: &LoadInput, previous: Option<&Snapshot>) -> Result<Loaded, Bo
     loading.accept(bytes, previous)
 }
 
-/// Loads from given bytes in place of the config file: a proposed change, or the last-good copy.
+/// Loads from given bytes in place of the config file: the last-good copy.
 pub fn load_bytes(input: &LoadInput, bytes: Vec<u8>, previous: Option<&Snapshot>) -> Result<Loaded, Box<LoadError>> {
     let mut loading = Loading::new(input);
     let on_disk = read_capped(&input.paths.config, MAX_ROOT_BYTES).ok();
     loading.watch(input.paths.config.clone(), on_disk);
+    loading.accept(Some(bytes), previous)
+}
+
+/// Loads as if the config file held `bytes`, for a change that is about to be written.
+pub fn load_proposed(input: &LoadInput, bytes: Vec<u8>, previous: Option<&Snapshot>) -> Result<Loaded, Box<LoadError>> {
+    let mut loading = Loading::new(input);
+    loading.watch(input.paths.config.clone(), Some(bytes.clone()));
     loading.accept(Some(bytes), previous)
 }
 

@@ -37,6 +37,11 @@ enum Nature {
     Whole,
 }
 
+/// Whether a text at this path is a credential; `*` is any key, `[]` any element.
+pub(super) fn is_sensitive(path: &[&str]) -> bool {
+    nature(path) != Nature::Plain
+}
+
 fn nature(path: &[&str]) -> Nature {
     let Some(key) = path.iter().rev().find(|part| !part.starts_with('[')) else {
         return Nature::Plain;

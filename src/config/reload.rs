@@ -32,6 +32,8 @@ pub enum Reload {
     Unchanged,
     /// The change is not applied; the text is the log line.
     Ignored {
+        /// What the files say.
+        loaded: Loaded,
         /// Changed paths.
         changed: Vec<String>,
         /// Why.
@@ -65,6 +67,26 @@ impl Reloader {
         &self.watched
     }
 
+    /// What `new` changes, and what that takes.
+    pub fn plan(&self, new: &Snapshot) -> (Vec<String>, Plan) {
+        let changed = diff(&self.baseline, &new.source);
+        let mode = new.config.gateway.reload.mode.unwrap_or(ReloadMode::Hybrid);
+        let plan = plan(mode, &changed);
+        (changed, plan)
+    }
+
+    /// The files say `new` now: later changes are compared with it.
+    pub fn accept(&mut self, new: &Snapshot) {
+        self.pending = !new.secrets.degraded.is_empty();
+        self.baseline.clone_from(&new.source);
+        self.watched.clone_from(&new.watched_files);
+    }
+
+    /// What was judged could not be applied: the next look tries again, even if the files are the same.
+    pub const fn retry(&mut self) {
+        self.pending = true;
+    }
+
     /// Looks at the files (blocking, up to a short pause for one that is being written).
     pub fn evaluate(&mut self, input: &LoadInput, current: &Snapshot) -> Reload {
         let mut attempt = load(input, Some(current));
@@ -94,17 +116,18 @@ impl Reloader {
             }));
         }
         let same_files = self.watched == new.watched_files;
-        self.watched.clone_from(&new.watched_files);
-        let changed = diff(&self.baseline, &new.source);
+        let (changed, plan) = self.plan(new);
         let secrets = new.secrets.differs(&current.secrets);
         if same_files && changed.is_empty() && !secrets && !self.pending {
             return Reload::Unchanged;
         }
-        self.pending = !new.secrets.degraded.is_empty();
-        self.baseline.clone_from(&new.source);
-        let mode = new.config.gateway.reload.mode.unwrap_or(ReloadMode::Hybrid);
-        match plan(mode, &changed) {
-            Plan::Ignore(reason) => Reload::Ignored { changed, reason },
+        self.accept(new);
+        match plan {
+            Plan::Ignore(reason) => Reload::Ignored {
+                loaded,
+                changed,
+                reason,
+            },
             Plan::Apply { rebind } => Reload::Apply {
                 loaded,
                 changed,

@@ -85,30 +85,45 @@ fn drop_null(map: &mut Map<String, Value>) {
 
 /// The part of the schema at a dotted path; `*` and `[]` stand for any key and any element.
 pub fn at(path: &str) -> Option<&'static Value> {
-    let mut node = &*SCHEMA;
-    for part in path.split('.').flat_map(split_index).filter(|part| !part.is_empty()) {
-        node = child(node, part)?;
-    }
-    Some(node)
+    at_generic(path).map(|(node, _)| node)
 }
 
-fn split_index(part: &str) -> impl Iterator<Item = &str> {
+/// The same, with the path in its general form: `*` for any key, `[]` for any element.
+pub fn at_generic(path: &str) -> Option<(&'static Value, String)> {
+    let mut node = &*SCHEMA;
+    let mut generic = String::new();
+    for part in path.split('.').flat_map(split_index).filter(|part| !part.is_empty()) {
+        let (below, name) = step(node, part)?;
+        node = below;
+        if !generic.is_empty() && name != "[]" {
+            generic.push('.');
+        }
+        generic.push_str(name);
+    }
+    Some((node, generic))
+}
+
+pub(super) fn split_index(part: &str) -> impl Iterator<Item = &str> {
     part.split('[')
         .map(|piece| if piece.ends_with(']') { "[]" } else { piece })
 }
 
-fn child<'a>(node: &'a Value, part: &str) -> Option<&'a Value> {
-    if (part == "[]" || part.parse::<usize>().is_ok())
+/// One step down, with the name of that step in general form.
+pub(super) fn step<'a>(node: &'a Value, part: &str) -> Option<(&'a Value, &'a str)> {
+    if (matches!(part, "[]" | "*") || part.parse::<usize>().is_ok())
         && let Some(items) = node.get("items")
     {
-        return Some(items);
+        return Some((items, "[]"));
     }
-    let direct = node.get("properties").and_then(|properties| properties.get(part));
+    let properties = node.get("properties").and_then(Value::as_object);
+    let direct = properties.and_then(|properties| properties.get_key_value(part));
+    let rest = || node.get("additionalProperties").filter(|rest| rest.is_object());
     direct
-        .or_else(|| node.get("additionalProperties").filter(|rest| rest.is_object()))
+        .map(|(name, child)| (child, name.as_str()))
+        .or_else(|| rest().map(|child| (child, "*")))
         .or_else(|| {
             let branches = node.get("anyOf").or_else(|| node.get("oneOf"))?.as_array()?;
-            branches.iter().find_map(|branch| child(branch, part))
+            branches.iter().find_map(|branch| step(branch, part))
         })
 }
 

@@ -323,6 +323,7 @@ fn unreachable_agent(message: &str) -> &'static AgentId {
 pub struct SnapshotHandle {
     current: Arc<ArcSwap<Snapshot>>,
     broken: Arc<ArcSwapOption<LoadError>>,
+    waiting: Arc<ArcSwapOption<Snapshot>>,
     changes: watch::Sender<u64>,
 }
 
@@ -333,6 +334,7 @@ impl SnapshotHandle {
         Self {
             current: Arc::new(ArcSwap::new(snapshot)),
             broken: Arc::default(),
+            waiting: Arc::default(),
             changes,
         }
     }
@@ -357,6 +359,16 @@ impl SnapshotHandle {
     /// Notes whether the files can be used.
     pub fn set_broken(&self, error: Option<Arc<LoadError>>) {
         self.broken.store(error);
+    }
+
+    /// What the files say, if they are usable and not applied; `None`: the present snapshot is what they say.
+    pub fn waiting(&self) -> Option<Arc<Snapshot>> {
+        self.waiting.load_full()
+    }
+
+    /// Notes what the files say, while that is not applied.
+    pub fn set_waiting(&self, snapshot: Option<Arc<Snapshot>>) {
+        self.waiting.store(snapshot);
     }
 
     /// Wakes on every change with the new generation.

@@ -210,7 +210,7 @@ fn nearest(key: &str, schema: &Value, listed: Option<&Node>) -> Option<String> {
 }
 
 /// The closed set of a schema.
-fn choices(schema: &Value) -> Option<Vec<&Value>> {
+pub(super) fn choices(schema: &Value) -> Option<Vec<&Value>> {
     if let Some(values) = schema.get("enum").and_then(Value::as_array) {
         return Some(values.iter().collect());
     }

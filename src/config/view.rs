@@ -43,6 +43,11 @@ pub fn view(snapshot: &Snapshot, redacted: bool) -> Value {
     })
 }
 
+/// The configuration with defaults and without credentials.
+pub fn config(snapshot: &Snapshot) -> Value {
+    redact(&snapshot.runtime, &known_secrets(snapshot))
+}
+
 /// Shows that the file cannot be used. The running snapshot is another one and is not part of this.
 pub fn view_broken(snapshot: &Snapshot, error: &LoadError) -> Value {
     json!({

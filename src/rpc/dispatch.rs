@@ -10,7 +10,7 @@ mod tests;
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -161,16 +161,18 @@ impl Session {
             }
         };
         let id: Arc<str> = Arc::from(id);
+        let reply = Arc::new(Reply {
+            id: Arc::clone(&id),
+            outbox: Arc::clone(&self.outbox),
+            close: OnceLock::new(),
+        });
         let params = params.map_or_else(empty_params, ToOwned::to_owned);
         let context = RequestCtx {
             services: services.clone(),
             live: services.live.load(),
             principal: Arc::clone(&self.principal),
             conn: Arc::clone(&self.conn),
-            interim: Arc::new(Reply {
-                id: Arc::clone(&id),
-                outbox: Arc::clone(&self.outbox),
-            }),
+            interim: Arc::clone(&reply) as Arc<dyn Interim>,
         };
         let protocol = self.conn.protocol;
         let mut answer = Box::pin(async move {
@@ -192,6 +194,7 @@ impl Session {
         let first = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut answer).poll(cx))).await;
         if let Poll::Ready(text) = first {
             driver.send(text);
+            reply.finish();
             return;
         }
         let outbox = Arc::clone(&self.outbox);
@@ -207,6 +210,7 @@ impl Session {
                 () = orphaned => None,
             };
             outbox.request_done(text);
+            reply.finish();
         });
     }
 
@@ -237,15 +241,31 @@ fn render(id: &str, result: MethodResult, protocol: u8) -> String {
     }
 }
 
-/// Sends responses ahead of the final one.
+/// Sends responses ahead of the final one, and what comes behind it.
 #[derive(Debug)]
 struct Reply {
     id: Arc<str>,
     outbox: Arc<Outbox>,
+    /// How to close behind the final response.
+    close: OnceLock<(u16, &'static str)>,
+}
+
+impl Reply {
+    /// The final response is queued.
+    fn finish(&self) {
+        if let Some((code, reason)) = self.close.get() {
+            self.outbox.close(*code, reason);
+        }
+    }
 }
 
 impl Interim for Reply {
     fn respond(&self, payload: Box<RawValue>) {
         self.outbox.push_text(frame::success(&self.id, payload.get()));
+    }
+
+    fn close_after(&self, code: u16, reason: &'static str) {
+        // The first reason stands.
+        self.close.set((code, reason)).ok();
     }
 }

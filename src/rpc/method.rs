@@ -46,6 +46,9 @@ pub struct ConnInfo {
 pub trait Interim: Send + Sync {
     /// Sends a successful `res` for the same id; the handler's return value follows as a second `res`.
     fn respond(&self, payload: Box<RawValue>);
+
+    /// Closes the connection once the final response is queued.
+    fn close_after(&self, code: u16, reason: &'static str);
 }
 
 /// What a handler gets.

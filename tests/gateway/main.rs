@@ -14,6 +14,7 @@
 mod support;
 
 mod config;
+mod config_write;
 mod durability;
 mod house;
 mod http;

@@ -97,7 +97,7 @@ fn hot_mode_ignores_a_new_port_and_then_applies_other_changes() {
 fn off_mode_applies_nothing() {
     let mut scene = Scene::new("off");
     scene.write(&text("off", "}, agents: {list: [{id: 'x'}]}"));
-    let Reload::Ignored { reason, changed } = scene.evaluate() else {
+    let Reload::Ignored { reason, changed, .. } = scene.evaluate() else {
         panic!()
     };
     assert_eq!(
