@@ -7,6 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio_util::task::TaskTracker;
 
 use crate::base::SessionKey;
 
@@ -18,6 +19,7 @@ const LANE_CAPACITY: usize = 64;
 pub(super) struct Lanes {
     lanes: Arc<Mutex<HashMap<SessionKey, Lane>>>,
     at_work: Arc<Semaphore>,
+    bound: Arc<Mutex<usize>>,
 }
 
 #[derive(Default)]
@@ -41,6 +43,7 @@ impl Lanes {
         Self {
             lanes: Arc::default(),
             at_work: Arc::new(Semaphore::new(max_at_work)),
+            bound: Arc::new(Mutex::new(max_at_work)),
         }
     }
 
@@ -69,6 +72,23 @@ impl Lanes {
     /// Waits until another run may work.
     pub(super) async fn work(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.at_work).acquire_owned().await.ok()
+    }
+
+    /// Changes the bound on runs at work. A lower one takes effect as runs end.
+    pub(super) fn resize(&self, max_at_work: usize, tasks: &TaskTracker) {
+        let mut bound = self.bound.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = std::mem::replace(&mut *bound, max_at_work);
+        if max_at_work >= before {
+            self.at_work.add_permits(max_at_work - before);
+            return;
+        }
+        let surplus = u32::try_from(before - max_at_work).unwrap_or(u32::MAX);
+        let at_work = Arc::clone(&self.at_work);
+        tasks.spawn(async move {
+            if let Ok(permits) = at_work.acquire_many_owned(surplus).await {
+                permits.forget();
+            }
+        });
     }
 
     fn release(&self, key: &SessionKey) {
@@ -158,6 +178,20 @@ mod tests {
         drop(first);
         drop(second);
         third.turn().await;
+    }
+
+    #[tokio::test]
+    async fn the_bound_on_runs_at_work_can_change() {
+        let (lanes, tasks) = (Lanes::new(2), TaskTracker::new());
+        let held = lanes.work().await.unwrap();
+        lanes.resize(1, &tasks);
+        tasks.close();
+        tasks.wait().await;
+        assert_eq!(lanes.at_work.available_permits(), 0);
+        drop(held);
+        assert_eq!(lanes.at_work.available_permits(), 1);
+        lanes.resize(3, &tasks);
+        assert_eq!(lanes.at_work.available_permits(), 3);
     }
 
     #[test]

@@ -71,6 +71,7 @@ pub(super) fn from_stored(run: &StoredRun) -> Option<RunRequest> {
         agent: AgentId::new(run.agent_id.as_str()),
         conversation: Conversation::Durable(SessionKey::new(run.session_key.as_str())),
         key_as_sent: stored.key_as_sent,
+        send_allowed: None,
         input: stored
             .input
             .into_iter()

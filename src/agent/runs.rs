@@ -116,6 +116,11 @@ impl AgentRuns {
         Ok(())
     }
 
+    /// Changes how many runs may be at work at once.
+    pub fn set_max_concurrent(&self, bound: usize) {
+        self.0.lanes.resize(bound, &self.0.lifecycle.tasks);
+    }
+
     /// Runs that the end of the process has to wait for: those at work, and those somebody follows.
     pub fn live_count(&self) -> usize {
         self.0.table.all().len()
@@ -227,6 +232,10 @@ impl AgentRuns {
                 self.spawn(request, active, place);
                 Ok(Accepted::New { accepted_at_ms })
             }
+            Ok(AcceptOutcome::Denied) => {
+                refuse(&active);
+                Err(Fault::invalid("send blocked by session policy"))
+            }
             Ok(AcceptOutcome::Known(stored)) => {
                 refuse(&active);
                 if stored.state.is_terminal() {
@@ -275,6 +284,7 @@ impl AgentRuns {
                 .await
             {
                 Ok(AcceptOutcome::New { began: begun }) => began = begun,
+                Ok(AcceptOutcome::Denied) => return Err(leave(Fault::invalid("send blocked by session policy"))),
                 Ok(AcceptOutcome::Known(stored)) => {
                     let message = format!(
                         "run \"{}\" was accepted before (state {})",
@@ -433,6 +443,7 @@ fn new_run(request: &RunRequest, now_ms: i64) -> NewRun {
         session_key: request.conversation.key().to_string(),
         agent_id: request.agent.to_string(),
         source: request.source.as_str(),
+        send_allowed: request.send_allowed,
         request: request::to_json(request),
         now_ms,
     }

@@ -27,6 +27,14 @@ use crate::telemetry::logs::LogControl;
 /// Runs at work at once when configuration does not say.
 const DEFAULT_CONCURRENCY: usize = 256;
 
+/// How many runs may be at work at once.
+pub(super) fn max_concurrent(snapshot: &Snapshot) -> usize {
+    let bound = snapshot.config.agents.defaults.max_concurrent;
+    bound
+        .and_then(|bound| usize::try_from(bound).ok())
+        .unwrap_or(DEFAULT_CONCURRENCY)
+}
+
 /// A gateway that is built and not yet serving; cheap to clone.
 #[derive(Clone)]
 pub(super) struct Gateway {
@@ -93,13 +101,6 @@ pub(super) async fn build(
         storage: Arc::new(store.clone()),
         lag: lag.clone(),
     });
-    let max_concurrent = snapshot
-        .config
-        .agents
-        .defaults
-        .max_concurrent
-        .and_then(|bound| usize::try_from(bound).ok())
-        .unwrap_or(DEFAULT_CONCURRENCY);
     let runs = AgentRuns::new(AgentRunsDeps {
         store: store.clone(),
         live: live.clone(),
@@ -107,7 +108,7 @@ pub(super) async fn build(
         tools: Arc::new(NoTools),
         clock: Arc::clone(&clock),
         lifecycle: lifecycle.clone(),
-        max_concurrent,
+        max_concurrent: max_concurrent(&snapshot),
     });
     let services = Services {
         live,

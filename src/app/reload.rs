@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::build::Gateway;
+use super::build::{Gateway, max_concurrent};
 use super::config_desk::Order;
 use super::run::{Listening, PreparedListening, console_level};
 use crate::bus::ClientView;
@@ -190,6 +190,7 @@ impl ReloadTask {
         services.snapshots.set_broken(None);
         services.snapshots.set_waiting(None);
         self.listening.commit(prepared);
+        self.gateway.runs.set_max_concurrent(max_concurrent(snapshot));
         self.gateway.logs.set_level(&console_level(snapshot));
         ConfigReload::Applied {
             generation: snapshot.generation,

@@ -88,6 +88,9 @@ pub struct RunRequest {
     pub conversation: Conversation,
     /// The session key as the client wrote it (`main`), echoed in some events.
     pub key_as_sent: String,
+    /// Whether the configured send policy lets the message through (the session's own setting wins); `None`: no policy
+    /// applies.
+    pub send_allowed: Option<bool>,
     /// The message to answer.
     pub input: Vec<Part>,
     /// Earlier messages that the caller supplied. Replaces stored history; empty for plain durable chat.

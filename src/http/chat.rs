@@ -156,6 +156,7 @@ fn run_request(target: Target, turn: ChatTurn, headers: &HeaderMap) -> RunReques
         source: RunSource::OpenAi,
         agent: target.agent,
         key_as_sent: target.conversation.key().as_str().to_owned(),
+        send_allowed: None,
         conversation: target.conversation,
         input: turn.input,
         supplied_history: turn.history,

@@ -80,6 +80,11 @@ pub(super) fn accept(conn: &Connection, run: &NewRun, begin: Option<&BeginRun>) 
     if let Some(known) = get(conn, &run.run_id)? {
         return Ok(AcceptOutcome::Known(Box::new(known)));
     }
+    if let Some(allowed) = run.send_allowed
+        && !may_send(conn, &run.session_key, allowed)?
+    {
+        return Ok(AcceptOutcome::Denied);
+    }
     let began = begin.map(|begin| start(conn, &run.run_id, begin)).transpose()?;
     let state = if began.is_some() {
         RunState::Running
@@ -99,6 +104,16 @@ pub(super) fn accept(conn: &Connection, run: &NewRun, begin: Option<&BeginRun>) 
     })?;
     Ok(AcceptOutcome::New {
         began: began.map(|(_, began)| began),
+    })
+}
+
+fn may_send(conn: &Connection, session_key: &str, allowed: bool) -> Result<bool, StoreError> {
+    let row = sessions::head(conn, session_key)?;
+    let own = row.as_ref().and_then(|row| row.settings.get("sendPolicy")?.as_str());
+    Ok(match own {
+        Some("deny") => false,
+        Some("allow") => true,
+        _ => allowed,
     })
 }
 

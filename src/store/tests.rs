@@ -45,6 +45,7 @@ fn new_run(run_id: &str, key: &str) -> NewRun {
         session_key: key.to_owned(),
         agent_id: "main".to_owned(),
         source: "chat",
+        send_allowed: None,
         request: format!("request of {run_id}"),
         now_ms: 1_000,
     }

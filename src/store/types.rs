@@ -114,6 +114,9 @@ pub struct NewRun {
     pub agent_id: String,
     /// `chat`, `agent` or `openai`.
     pub source: &'static str,
+    /// Whether the configured send policy lets the message through; the session's own `sendPolicy` setting wins over it.
+    /// `None`: no policy applies. Judged with the write, so that messages of one caller keep their order.
+    pub send_allowed: Option<bool>,
     /// What is needed to run it after a restart, JSON. The user's message is in here until the run begins.
     pub request: String,
     /// Wall clock, ms.
@@ -130,6 +133,8 @@ pub enum AcceptOutcome {
     },
     /// The id is known; nothing was written.
     Known(Box<StoredRun>),
+    /// The send policy refuses it; nothing was written.
+    Denied,
 }
 
 /// A message to append. `body` is upstream's transcript message object as JSON text

@@ -29,6 +29,7 @@ async fn turn(store: &Store, number: u64, key: &str) {
         session_key: session_key.clone(),
         agent_id: agent_id.clone(),
         source: "openai",
+        send_allowed: None,
         request: "x".repeat(500),
         now_ms: 1,
     };

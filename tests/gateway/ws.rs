@@ -156,6 +156,25 @@ async fn a_chat_run_is_told_step_by_step_and_its_key_does_not_run_twice() {
 }
 
 #[tokio::test]
+async fn messages_sent_without_waiting_keep_their_order() {
+    let model = ModelDouble::start().await;
+    let gateway = TestGateway::start(&config(&model.base_url())).await;
+    let mut client = gateway.operator().await;
+    let mut requests = Vec::new();
+    for n in 0..12 {
+        let send = json!({"sessionKey": "main", "message": format!("number {n:02} [[say:ok]]"), "idempotencyKey": format!("o{n}")});
+        requests.push(client.request("chat.send", send).await);
+    }
+    for id in &requests {
+        client.response(id).await;
+    }
+    client.chat_end("o11").await;
+    let prompts: Vec<String> = model.seen().iter().map(|seen| seen.prompt()).collect();
+    let expected: Vec<String> = (0..12).map(|n| format!("number {n:02} [[say:ok]]")).collect();
+    assert_eq!(prompts, expected);
+}
+
+#[tokio::test]
 async fn an_abort_keeps_the_partial_text_and_only_its_owner_may_abort() {
     let model = ModelDouble::start().await;
     let gateway = TestGateway::start(&config(&model.base_url())).await;

@@ -23,22 +23,9 @@ pub(super) async fn agent(ctx: RequestCtx, params: Agent) -> MethodResult {
     let model = model(&ctx, &params)?;
     let target = target(&ctx, &params)?;
     check_delivery(&params)?;
-    let row = ctx
-        .services
-        .store
-        .session(target.key.as_str())
-        .await
-        .map_err(store_fault)?;
-    let settings = row.as_ref().map(|row| &row.settings);
     let channel = params.channel.as_deref().unwrap_or("webchat");
-    if !policy::may_send(
-        &target.key,
-        channel,
-        settings,
-        &ctx.live.snapshot.config.session.send_policy,
-    ) {
-        return Err(Fault::invalid("send blocked by session policy").into());
-    }
+    let policy = &ctx.live.snapshot.config.session.send_policy;
+    let send_allowed = policy::may_send(&target.key, channel, None, policy);
     let run_id = RunId::new(params.idempotency_key.as_str());
     let request = RunRequest {
         run_id: run_id.clone(),
@@ -46,6 +33,7 @@ pub(super) async fn agent(ctx: RequestCtx, params: Agent) -> MethodResult {
         agent: target.agent.clone(),
         conversation: Conversation::Durable(target.key.clone()),
         key_as_sent: params.session_key.clone().unwrap_or_else(|| target.key.to_string()),
+        send_allowed: Some(send_allowed),
         input: send::input(&params.message, params.attachments.as_deref().unwrap_or_default())?,
         supplied_history: Vec::new(),
         tool_results: Vec::new(),

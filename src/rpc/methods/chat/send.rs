@@ -11,8 +11,8 @@ use crate::domain::model::{Sampling, ToolChoice};
 use crate::domain::run::{Accepted, Conversation, RunRecord, RunRequest, RunSource};
 use crate::domain::{Fault, Part};
 use crate::rpc::method::{MethodFailure, MethodResult, RequestCtx, payload};
+use crate::rpc::methods::attachments;
 use crate::rpc::methods::target::{Target, is_admin, owner};
-use crate::rpc::methods::{attachments, store_fault};
 use crate::sessions::policy;
 use crate::wire::params::chat::ChatSend;
 
@@ -56,17 +56,15 @@ pub(in crate::rpc::methods) async fn submit(ctx: &RequestCtx, outgoing: Outgoing
     let input = input(&outgoing.message, &outgoing.attachments)?;
     outgoing.target.check_agent(ctx)?;
     let key = &outgoing.target.key;
-    let row = ctx.services.store.session(key.as_str()).await.map_err(store_fault)?;
-    let settings = row.as_ref().map(|row| &row.settings);
-    if !policy::may_send(key, CHANNEL, settings, &ctx.live.snapshot.config.session.send_policy) {
-        return Err(Fault::invalid("send blocked by session policy"));
-    }
+    // No waiting before `submit`: messages of one connection take their places in the order in which they came.
+    let send_allowed = policy::may_send(key, CHANNEL, None, &ctx.live.snapshot.config.session.send_policy);
     let request = RunRequest {
         run_id: outgoing.run_id,
         source: RunSource::Chat,
         agent: outgoing.target.agent,
         conversation: Conversation::Durable(outgoing.target.key),
         key_as_sent: outgoing.key_as_sent,
+        send_allowed: Some(send_allowed),
         input,
         supplied_history: Vec::new(),
         tool_results: Vec::new(),
