@@ -19,7 +19,7 @@ RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
  && mkdir -p /config /state && chown 65532:0 /state && chmod 0775 /state
 COPY --from=build /src/target/release/openclaw /usr/local/bin/openclaw
 USER 65532:0
-ENV HOME=/state OPENCLAW_STATE_DIR=/state OPENCLAW_CONFIG_PATH=/config/openclaw.json
+ENV HOME=/state OPENCLAW_STATE_DIR=/state OPENCLAW_CONFIG_PATH=/config/openclaw.json OPENCLAW_MANAGEMENT_PORT=9464
 VOLUME /state
 EXPOSE 18789 9464
 HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["openclaw", "gateway", "probe"]

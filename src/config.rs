@@ -3,9 +3,9 @@
 //! The file is input and is never written by the gateway on its own. A snapshot is complete (defaults applied, secrets
 //! resolved, agents and providers flattened) so that nobody re-derives anything while serving a request.
 
-//! The way of a load: [`env`] and [`paths`] say where, [`raw`] and [`include`] read, [`substitute`] fills in
+//! The way of a load: [`mod@env`] and [`paths`] say where, [`raw`] and [`mod@include`] read, [`substitute`] fills in
 //! `${NAME}`, [`validate`] reports everything that is wrong, [`defaults`] completes, [`auth`], [`bind`], [`secrets`],
-//! [`agents`] and [`providers`] flatten. [`load`] runs it, [`last_good`] starts from it, [`watch`] and [`reload`] repeat it.
+//! [`agents`] and [`providers`] flatten. [`mod@load`] runs it, [`last_good`] starts from it, [`watch`] and [`reload`] repeat it.
 
 pub mod agents;
 pub mod auth;

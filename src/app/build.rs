@@ -9,6 +9,7 @@ use crate::auth::{self, Authenticator};
 use crate::base::{Clock, SystemClock};
 use crate::bus::{GatewayFacts, Hub, HubOptions};
 use crate::channels::ChannelRegistry;
+use crate::config::defaults::MAX_CONCURRENT;
 use crate::config::{Snapshot, SnapshotHandle};
 use crate::domain::channel::Channels;
 use crate::domain::config_control::ConfigControl;
@@ -24,15 +25,10 @@ use crate::services::Services;
 use crate::store::{Store, StoreOptions};
 use crate::telemetry::logs::LogControl;
 
-/// Runs at work at once when configuration does not say.
-const DEFAULT_CONCURRENCY: usize = 256;
-
 /// How many runs may be at work at once.
 pub(super) fn max_concurrent(snapshot: &Snapshot) -> usize {
-    let bound = snapshot.config.agents.defaults.max_concurrent;
-    bound
-        .and_then(|bound| usize::try_from(bound).ok())
-        .unwrap_or(DEFAULT_CONCURRENCY)
+    let bound = snapshot.config.agents.defaults.max_concurrent.unwrap_or(MAX_CONCURRENT);
+    usize::try_from(bound).unwrap_or(usize::MAX)
 }
 
 /// A gateway that is built and not yet serving; cheap to clone.

@@ -54,7 +54,7 @@ pub struct RootArgs {
     /// Development profile: state in ~/.openclaw-dev, gateway port 19001
     #[arg(long)]
     pub dev: bool,
-    /// Named profile: state and config in ~/.openclaw-<name>
+    /// Named profile: state and config in ~/.openclaw-NAME
     #[arg(long, global = true, value_name = "name")]
     pub profile: Option<String>,
     /// Log level of file and console (silent|fatal|error|warn|info|debug|trace)

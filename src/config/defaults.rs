@@ -7,6 +7,8 @@ use super::types::gateway::Gateway;
 
 /// Tokens of a model that states no window.
 pub const CONTEXT_WINDOW: u64 = 200_000;
+/// Runs at work at the same time. Upstream's 4 guards a single-threaded loop; here a waiting run costs almost nothing.
+pub const MAX_CONCURRENT: u32 = 256;
 /// Largest answer of a model that states none.
 pub const MAX_TOKENS: u64 = 8_192;
 
@@ -16,7 +18,7 @@ pub fn apply(source: &Value) -> Value {
     let Some(root) = tree.as_object_mut() else { return tree };
     join_agents(root);
     fill(root, &["messages"], "ackReactionScope", json!("group-mentions"));
-    fill(root, &["agents", "defaults"], "maxConcurrent", json!(4));
+    fill(root, &["agents", "defaults"], "maxConcurrent", json!(MAX_CONCURRENT));
     fill(root, &["agents", "defaults", "subagents"], "maxConcurrent", json!(8));
     if source.pointer("/agents/defaults").is_some_and(Value::is_object) {
         fill(root, &["agents", "defaults", "compaction"], "mode", json!("safeguard"));
@@ -142,6 +144,7 @@ mod tests {
             runtime["commands"],
             json!({"native": "auto", "nativeSkills": "auto", "restart": true, "ownerDisplay": "raw"})
         );
+        assert_eq!(runtime["agents"]["defaults"]["maxConcurrent"], 256);
         assert_eq!(runtime["agents"]["defaults"]["subagents"], json!({"maxConcurrent": 8}));
         assert_eq!(runtime["agents"]["list"], json!([{"id": "b", "name": "B"}]));
         assert_eq!(runtime["logging"], json!({"redactSensitive": "tools"}));

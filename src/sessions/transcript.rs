@@ -1,6 +1,6 @@
 //! The stored form of a message: upstream's transcript message object as JSON text.
 //!
-//! Written here, read back for models in [`read`] and for clients in [`view`]. Pure.
+//! Written here, read back for models in `read` and for clients in `view`. Pure.
 
 mod read;
 #[cfg(test)]

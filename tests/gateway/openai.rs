@@ -308,3 +308,23 @@ async fn silence_is_bridged_with_comments() {
     .await
     .expect("a comment within 30 s");
 }
+
+#[tokio::test]
+async fn slow_answers_of_many_callers_do_not_queue_behind_each_other() {
+    const CALLERS: usize = 24;
+    let model = ModelDouble::start().await;
+    let gateway = TestGateway::start(&config(&model.base_url())).await;
+    let bodies: Vec<Value> = (0..CALLERS)
+        .map(|caller| streaming(&format!("[[stall]] caller {caller}")))
+        .collect();
+    let answers = futures_util::future::join_all(bodies.iter().map(|body| gateway.post_chat(body))).await;
+    eventually("every caller's stream at the provider", async || {
+        (model.open() == CALLERS).then_some(())
+    })
+    .await;
+    drop(answers);
+    eventually("streams given up with their callers", async || {
+        (model.open() == 0).then_some(())
+    })
+    .await;
+}

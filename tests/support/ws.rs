@@ -110,14 +110,9 @@ impl WsClient {
         id
     }
 
-    /// The response to `id`; events that arrive before it are kept.
+    /// The response to `id`; frames that arrive before it are kept. Responses to several requests come in any order.
     pub async fn response(&mut self, id: &str) -> Value {
-        while let Some(frame) = self.next().await {
-            if frame["type"] == "res" && frame["id"] == id {
-                return frame;
-            }
-        }
-        panic!("closed with {:?} before the response", self.closed)
+        self.find("response", |frame| frame["type"] == "res" && frame["id"] == id).await
     }
 
     /// Request and response.

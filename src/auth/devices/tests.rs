@@ -324,15 +324,15 @@ async fn closing_names_the_sockets_that_rest_on_what_was_taken() {
 #[tokio::test]
 async fn removing_a_device_withdraws_its_requests() {
     let (storage, book) = empty().await;
-    pair(&book, "d1", "operator", &[]).await;
-    book.request(ask("d1", "operator", &["operator.admin"]), NOW)
+    pair(&book, "the-lost-phone", "operator", &[]).await;
+    book.request(ask("the-lost-phone", "operator", &["operator.admin"]), NOW)
         .await
         .unwrap();
     book.request(ask("d2", "operator", &[]), NOW).await.unwrap();
-    book.remove(&admin(), "d1").await.unwrap();
+    book.remove(&admin(), "the-lost-phone").await.unwrap();
     let pending = book.list(&admin(), NOW).pending;
     assert_eq!(pending.len(), 1);
-    assert!(!storage.text().contains("d1"));
+    assert!(!storage.text().contains("the-lost-phone"));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Moves frames of one connection in both directions, in one task and without a buffer while idle.
 //!
 //! Bounds: requests are not read while [`MAX_IN_FLIGHT`] of them are at work or too many bytes wait to be written; only the
-//! newest ping is answered; a peer that takes nothing for two ping periods is given up; a close is given [`CLOSE_GRACE`].
+//! newest ping is answered; a peer that takes nothing for two ping periods is given up; a close is given `CLOSE_GRACE`.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
