@@ -112,7 +112,8 @@ impl WsClient {
 
     /// The response to `id`; frames that arrive before it are kept. Responses to several requests come in any order.
     pub async fn response(&mut self, id: &str) -> Value {
-        self.find("response", |frame| frame["type"] == "res" && frame["id"] == id).await
+        self.find("response", |frame| frame["type"] == "res" && frame["id"] == id)
+            .await
     }
 
     /// Request and response.
