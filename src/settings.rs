@@ -60,3 +60,37 @@ pub struct RunSettings {
     /// `--no-color`.
     pub no_color: bool,
 }
+
+impl RunSettings {
+    /// Flags that were given and change nothing yet, for one warning each.
+    pub fn without_effect(&self) -> impl Iterator<Item = &'static str> {
+        [
+            (self.tailscale_reset_on_exit, "--tailscale-reset-on-exit"),
+            (self.reset, "--reset"),
+            (self.force, "--force"),
+            (self.ws_log != WsLogStyle::Auto, "--ws-log"),
+            (self.cli_backend_logs, "--cli-backend-logs"),
+            (self.raw_stream, "--raw-stream"),
+            (self.raw_stream_path.is_some(), "--raw-stream-path"),
+        ]
+        .into_iter()
+        .filter_map(|(given, flag)| given.then_some(flag))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_without_effect_are_named_only_when_given() {
+        assert_eq!(RunSettings::default().without_effect().count(), 0);
+        let asked = RunSettings {
+            force: true,
+            ws_log: WsLogStyle::Full,
+            ..RunSettings::default()
+        };
+        let named: Vec<&str> = asked.without_effect().collect();
+        assert_eq!(named, ["--force", "--ws-log"]);
+    }
+}

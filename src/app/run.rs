@@ -42,6 +42,9 @@ pub fn run(settings: RunSettings) -> ExitCode {
     };
     let snapshot = &booted.started.loaded.snapshot;
     let log_control = logs::install(&log_settings(&settings, snapshot, booted.input.around.container));
+    for flag in settings.without_effect() {
+        tracing::warn!(target: "gateway", "{flag} has no effect in this version");
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("gateway")
