@@ -110,10 +110,16 @@ impl WsClient {
         id
     }
 
-    /// The response to `id`; frames that arrive before it are kept. Responses to several requests come in any order.
+    /// The next response to `id`; other frames that arrive before it are kept. Responses to several requests come in
+    /// any order, and one request may have more than one.
     pub async fn response(&mut self, id: &str) -> Value {
-        self.find("response", |frame| frame["type"] == "res" && frame["id"] == id)
-            .await
+        let frame = self
+            .find("response", |frame| frame["type"] == "res" && frame["id"] == id)
+            .await;
+        if let Some(taken) = self.frames.iter().position(|kept| *kept == frame) {
+            self.frames.remove(taken);
+        }
+        frame
     }
 
     /// Request and response.
