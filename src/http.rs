@@ -6,6 +6,7 @@
 //! There is no router crate in between: a request is one `match`, which costs nothing and keeps that order in one place.
 
 mod access;
+mod agent_call;
 mod body;
 mod chat;
 mod fault;

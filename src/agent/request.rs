@@ -31,6 +31,7 @@ struct StoredRequest {
 enum StoredPart {
     Text { text: String },
     Image { mime: String, data: Arc<str> },
+    Audio { format: String, data: Arc<str> },
 }
 
 /// JSON text of the request.
@@ -44,6 +45,10 @@ pub(super) fn to_json(request: &RunRequest) -> String {
                 Part::Text(text) => StoredPart::Text { text: text.clone() },
                 Part::Image { mime, data } => StoredPart::Image {
                     mime: mime.clone(),
+                    data: Arc::clone(data),
+                },
+                Part::Audio { format, data } => StoredPart::Audio {
+                    format: format.clone(),
                     data: Arc::clone(data),
                 },
             })
@@ -78,6 +83,7 @@ pub(super) fn from_stored(run: &StoredRun) -> Option<RunRequest> {
             .map(|part| match part {
                 StoredPart::Text { text } => Part::Text(text),
                 StoredPart::Image { mime, data } => Part::Image { mime, data },
+                StoredPart::Audio { format, data } => Part::Audio { format, data },
             })
             .collect(),
         supplied_history: Vec::new(),

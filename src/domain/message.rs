@@ -14,6 +14,13 @@ pub enum Part {
         /// Base64 data.
         data: Arc<str>,
     },
+    /// Recorded sound, base64 without line breaks.
+    Audio {
+        /// `wav`, `mp3`, ...: the name that the chat-completions protocol has for it.
+        format: String,
+        /// Base64 data.
+        data: Arc<str>,
+    },
 }
 
 /// A tool call made by a model.
@@ -27,13 +34,14 @@ pub struct ToolCall {
     pub arguments: String,
 }
 
-/// One message of a conversation.
+/// One message of a conversation. `P` is what user messages are made of: what models see, or what is still to be looked
+/// at before they do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Message {
+pub enum Message<P = Part> {
     /// From the person (or program) that talks to the agent.
     User {
-        /// Text and images in order.
-        parts: Vec<Part>,
+        /// Pieces in order.
+        parts: Vec<P>,
     },
     /// From the model.
     Assistant {
@@ -55,11 +63,11 @@ pub enum Message {
     },
 }
 
-impl Message {
+impl<P: From<Part>> Message<P> {
     /// A user message of plain text.
     pub fn user(text: impl Into<String>) -> Self {
         Self::User {
-            parts: vec![Part::Text(text.into())],
+            parts: vec![Part::Text(text.into()).into()],
         }
     }
 
@@ -71,10 +79,12 @@ impl Message {
             tool_calls: Vec::new(),
         }
     }
+}
 
-    /// Rough size in characters, for the context budget. Images count as a fixed amount.
+impl Message {
+    /// Rough size in characters, for the context budget. Images and sound count as a fixed amount.
     pub fn weight(&self) -> usize {
-        const IMAGE_WEIGHT: usize = 6_000;
+        const MEDIA_WEIGHT: usize = 6_000;
         const OVERHEAD: usize = 16;
         OVERHEAD
             + match self {
@@ -82,7 +92,7 @@ impl Message {
                     .iter()
                     .map(|part| match part {
                         Part::Text(text) => text.len(),
-                        Part::Image { .. } => IMAGE_WEIGHT,
+                        Part::Image { .. } | Part::Audio { .. } => MEDIA_WEIGHT,
                     })
                     .sum(),
                 Self::Assistant {

@@ -103,6 +103,7 @@ fn last_user_message(call: &ModelCall) -> (usize, usize) {
         parts.iter().fold((0, 0), |(characters, images), part| match part {
             Part::Text(text) => (characters + text.chars().count(), images),
             Part::Image { .. } => (characters, images + 1),
+            Part::Audio { .. } => (characters, images),
         })
     })
 }

@@ -86,6 +86,10 @@ enum Block<'a> {
         #[serde(rename = "mimeType")]
         mime: &'a str,
     },
+    Audio {
+        data: &'a str,
+        format: &'a str,
+    },
     Thinking {
         thinking: &'a str,
         #[serde(rename = "thinkingSignature")]
@@ -185,6 +189,7 @@ pub fn user_message(parts: &[Part], now_ms: i64) -> NewMessage {
         .map(|part| match part {
             Part::Text(text) => Block::Text { text },
             Part::Image { mime, data } => Block::Image { data, mime },
+            Part::Audio { format, data } => Block::Audio { data, format },
         })
         .collect();
     let body = UserBody {

@@ -13,7 +13,7 @@ pub(super) struct FlagError {
 }
 
 /// A 400 that names the field.
-pub(super) fn param_fault(param: &str, message: impl Into<String>) -> Fault {
+pub fn param_fault(param: &str, message: impl Into<String>) -> Fault {
     Fault::invalid(message).with_param(param)
 }
 

@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use super::fields::{param_fault, wrong_type};
 use super::image::{ImageAllowance, ImageError};
-use crate::domain::{Fault, Message, Part, ToolCall};
+use super::input::{Dialogue, InputPart, LinkKind};
+use crate::domain::{Fault, Part, ToolCall};
 use crate::wire::openai::chat::{CallIn, ChatMessage, Content, ContentPart, Text};
 
 /// Sent with images that came without a word.
@@ -17,15 +18,9 @@ const IMAGES_ONLY: &str = "User sent image(s) with no text.";
 /// What is left of an image of the history that is no longer sent.
 const OMITTED_IMAGE: &str = "[image omitted]";
 
-#[derive(Debug, Default)]
-pub(super) struct Dialogue {
-    pub(super) system: Option<String>,
-    pub(super) history: Vec<Message>,
-    pub(super) input: Vec<Part>,
-    pub(super) tool_results: Vec<Message>,
-}
+type Message = crate::domain::Message<InputPart>;
 
-pub(super) fn read_messages(raw: Option<&RawValue>) -> Result<Dialogue, Fault> {
+pub(super) fn read_messages(raw: Option<&RawValue>) -> Result<Dialogue<InputPart>, Fault> {
     let messages = match raw {
         None => Vec::new(),
         Some(raw) => parse(raw)?,
@@ -40,7 +35,7 @@ pub(super) fn read_messages(raw: Option<&RawValue>) -> Result<Dialogue, Fault> {
     };
     match entries.pop() {
         Some(Message::User { parts }) => dialogue.input = parts,
-        Some(Message::Assistant { text, .. }) => dialogue.input = vec![Part::Text(text)],
+        Some(Message::Assistant { text, .. }) => dialogue.input = vec![InputPart::text(text)],
         Some(result @ Message::Tool { .. }) => {
             dialogue.tool_results.push(result);
             while let Some(result) = entries.pop_if(|entry| matches!(entry, Message::Tool { .. })) {
@@ -147,19 +142,28 @@ fn read_entries(messages: &[ChatMessage<'_>], current: usize) -> Result<Vec<Mess
     Ok(entries)
 }
 
-fn user_parts(message: &ChatMessage<'_>, is_current: bool, allowance: &mut ImageAllowance) -> Result<Vec<Part>, Fault> {
+fn user_parts(
+    message: &ChatMessage<'_>,
+    is_current: bool,
+    allowance: &mut ImageAllowance,
+) -> Result<Vec<InputPart>, Fault> {
     let parts = match &message.content {
         None => return Ok(Vec::new()),
         Some(Content::Text(text)) if text.trim().is_empty() => return Ok(Vec::new()),
-        Some(Content::Text(text)) => return Ok(vec![Part::Text(text.clone().into_owned())]),
+        Some(Content::Text(text)) => return Ok(vec![InputPart::text(&**text)]),
         Some(Content::Parts(parts)) => parts,
     };
-    let mut out: Vec<Part> = Vec::with_capacity(parts.len());
+    let mut out: Vec<InputPart> = Vec::with_capacity(parts.len());
     for part in parts {
         let kind = part.r#type.as_ref().map_or("", |kind| &*kind.0);
         if let Some(image) = &part.image_url {
             match allowance.admit(&image.0) {
-                Ok(image) => out.push(image),
+                Ok(image) => out.push(InputPart::Ready(image)),
+                Err(ImageError::Remote) => out.push(InputPart::Link {
+                    kind: LinkKind::Image,
+                    url: image.0.trim().to_owned(),
+                    name: None,
+                }),
                 Err(error) if is_current => return Err(error.into_fault()),
                 Err(_) => push_text(&mut out, OMITTED_IMAGE),
             }
@@ -177,20 +181,20 @@ fn user_parts(message: &ChatMessage<'_>, is_current: bool, allowance: &mut Image
             ));
         }
     }
-    let has_text = out.iter().any(|part| matches!(part, Part::Text(_)));
+    let has_text = out.iter().any(|part| matches!(part, InputPart::Ready(Part::Text(_))));
     if !out.is_empty() && !has_text {
-        out.insert(0, Part::Text(IMAGES_ONLY.to_owned()));
+        out.insert(0, InputPart::text(IMAGES_ONLY));
     }
     Ok(out)
 }
 
 /// Texts side by side are one text, as they would be in a chat.
-fn push_text(parts: &mut Vec<Part>, text: &str) {
-    if let Some(Part::Text(last)) = parts.last_mut() {
+fn push_text(parts: &mut Vec<InputPart>, text: &str) {
+    if let Some(InputPart::Ready(Part::Text(last))) = parts.last_mut() {
         last.push('\n');
         last.push_str(text);
     } else {
-        parts.push(Part::Text(text.to_owned()));
+        parts.push(InputPart::text(text));
     }
 }
 

@@ -9,8 +9,9 @@ use crate::domain::{Fault, FaultKind, Message, Part};
 
 const PNG: &str = "data:image/png;base64,QUJD";
 
-fn turn(request: &Value) -> ChatTurn {
-    parse_turn(request.to_string().as_bytes()).unwrap_or_else(|fault| panic!("{request}: {fault}"))
+fn turn(request: &Value) -> Turn {
+    let parsed = parse_turn(request.to_string().as_bytes());
+    parsed.unwrap_or_else(|fault| panic!("{request}: {fault}")).turn
 }
 
 fn refused(request: &Value) -> Fault {
@@ -27,12 +28,12 @@ fn with(extra: Value) -> Value {
     request
 }
 
-fn said(messages: Value) -> ChatTurn {
+fn said(messages: Value) -> Turn {
     turn(&json!({ "messages": messages }))
 }
 
-fn text(text: &str) -> Part {
-    Part::Text(text.to_owned())
+fn text(text: &str) -> InputPart {
+    InputPart::text(text)
 }
 
 fn function(name: &str) -> Value {
@@ -41,11 +42,11 @@ fn function(name: &str) -> Value {
 
 #[test]
 fn a_minimal_request_has_defaults() {
-    let turn = said(json!([{"role": "user", "content": "hi"}]));
+    let ChatTurn { turn, include_usage } = parse_turn(br#"{"messages":[{"role":"user","content":"hi"}]}"#).unwrap();
     assert_eq!(turn.model, "openclaw");
-    assert!(!turn.stream && !turn.include_usage);
-    assert_eq!(turn.input, [text("hi")]);
-    assert!(turn.history.is_empty() && turn.sampling.is_empty() && turn.tools.is_empty());
+    assert!(!turn.stream && !include_usage);
+    assert_eq!(turn.dialogue.input, [text("hi")]);
+    assert!(turn.dialogue.history.is_empty() && turn.sampling.is_empty() && turn.tools.is_empty());
 }
 
 #[test]
@@ -59,15 +60,15 @@ fn system_texts_are_joined_and_history_keeps_its_order() {
         {"role": "user", "content": [{"type": "text", "text": "q2", "cache_control": {}}, {"type": "input_text", "text": "more"}]},
         {"role": "assistant", "content": "prefill"},
     ]));
-    assert_eq!(turn.system.as_deref(), Some("one\n\ntwo"));
-    assert_eq!(turn.history, [Message::user("q1"), Message::assistant("a1")]);
-    assert_eq!(turn.input, [text("q2\nmore")]);
+    assert_eq!(turn.dialogue.system.as_deref(), Some("one\n\ntwo"));
+    assert_eq!(turn.dialogue.history, [Message::user("q1"), Message::assistant("a1")]);
+    assert_eq!(turn.dialogue.input, [text("q2\nmore")]);
 }
 
 #[test]
 fn an_assistant_text_alone_is_the_message() {
     assert_eq!(
-        said(json!([{"role": "assistant", "content": "go on"}])).input,
+        said(json!([{"role": "assistant", "content": "go on"}])).dialogue.input,
         [text("go on")]
     );
 }
@@ -98,14 +99,15 @@ fn a_tool_round_gives_results_for_the_last_call() {
         {"role": "tool", "tool_call_id": "c1", "content": "sunny"},
         {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "rain"}]},
     ]));
-    assert!(turn.input.is_empty());
-    assert_eq!(turn.history.len(), 2);
-    let Message::Assistant { tool_calls, .. } = &turn.history[1] else {
-        panic!("{:?}", turn.history);
+    assert!(turn.dialogue.input.is_empty());
+    assert_eq!(turn.dialogue.history.len(), 2);
+    let Message::Assistant { tool_calls, .. } = &turn.dialogue.history[1] else {
+        panic!("{:?}", turn.dialogue.history);
     };
     assert_eq!(tool_calls[0].arguments, r#"{"city":"Paris"}"#);
     assert_eq!(tool_calls[1].arguments, "{}");
     let ids: Vec<_> = turn
+        .dialogue
         .tool_results
         .iter()
         .map(|result| match result {
@@ -125,10 +127,10 @@ fn unpaired_calls_are_dropped_and_unpaired_results_become_text() {
         {"role": "tool", "tool_call_id": "unknown", "name": "f", "content": "result"},
     ]));
     assert_eq!(
-        turn.history,
+        turn.dialogue.history,
         [Message::user("a"), Message::assistant("let me see"), Message::user("b")]
     );
-    assert_eq!(turn.input, [text("Tool:f: result")]);
+    assert_eq!(turn.dialogue.input, [text("Tool:f: result")]);
 }
 
 #[test]
@@ -138,7 +140,7 @@ fn the_older_function_form_is_paired_by_position() {
         {"role": "assistant", "content": null, "function_call": {"name": "f", "arguments": "{}"}},
         {"role": "function", "name": "f", "content": "r"},
     ]));
-    assert_eq!(turn.tool_results.len(), 1);
+    assert_eq!(turn.dialogue.tool_results.len(), 1);
 }
 
 #[test]
@@ -147,23 +149,28 @@ fn images_of_the_current_message_are_checked_and_kept_in_place() {
         {"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}, {"type": "image_url", "image_url": PNG},
     ]}]));
     assert!(matches!(
-        turn.input.as_slice(),
-        [Part::Text(_), Part::Image { .. }, Part::Image { .. }]
+        turn.dialogue.input.as_slice(),
+        [
+            InputPart::Ready(Part::Text(_)),
+            InputPart::Ready(Part::Image { .. }),
+            InputPart::Ready(Part::Image { .. })
+        ]
     ));
     let turn = said(json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": PNG}}]}]));
-    assert_eq!(turn.input[0], text("User sent image(s) with no text."));
+    assert_eq!(turn.dialogue.input[0], text("User sent image(s) with no text."));
     for url in ["data:text/plain;base64,AAAA", "data:image/png;base64,$$$$"] {
         let fault = refused(
             &json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]}),
         );
         assert_eq!(fault.message, "Invalid image_url content in `messages`.");
     }
-    let remote = refused(
-        &json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": "https://x/a.png"}]}]}),
-    );
-    assert!(
-        remote.message.starts_with("Invalid image_url content in `messages`.") && remote.message.contains("data URL")
-    );
+    let remote = said(json!([{"role": "user", "content": [{"type": "image_url", "image_url": "https://x/a.png"}]}]));
+    let link = InputPart::Link {
+        kind: LinkKind::Image,
+        url: "https://x/a.png".to_owned(),
+        name: None,
+    };
+    assert!(remote.dialogue.input.contains(&link));
 }
 
 #[test]
@@ -172,15 +179,18 @@ fn images_of_the_history_never_spoil_a_request() {
     let turn = said(json!([
         {"role": "user", "content": image(6)},
         {"role": "assistant", "content": "nice"},
-        {"role": "user", "content": [{"type": "image_url", "image_url": "https://x/a.png"}, {"type": "text", "text": "t"}]},
-        {"role": "user", "content": image(4)},
+        {"role": "user", "content": [{"type": "image_url", "image_url": PNG}, {"type": "text", "text": "t"}]},
+        {"role": "user", "content": image(8)},
     ]));
-    let images = |message: &Message| match message {
-        Message::User { parts } => parts.iter().filter(|part| matches!(part, Part::Image { .. })).count(),
+    let images = |message: &Message<InputPart>| match message {
+        Message::User { parts } => parts
+            .iter()
+            .filter(|part| matches!(part, InputPart::Ready(Part::Image { .. })))
+            .count(),
         _ => 0,
     };
-    assert_eq!(turn.history.iter().map(images).collect::<Vec<_>>(), [4, 0, 0]);
-    assert_eq!(turn.history[2], Message::user("[image omitted]\nt"));
+    assert_eq!(turn.dialogue.history.iter().map(images).collect::<Vec<_>>(), [0, 0, 0]);
+    assert_eq!(turn.dialogue.history[2], Message::user("[image omitted]\nt"));
 }
 
 #[test]
@@ -414,7 +424,9 @@ fn odd_users_are_nobody_and_usage_is_asked_for_strictly() {
         (json!("x"), false),
     ] {
         assert_eq!(
-            turn(&with(json!({ "stream_options": options }))).include_usage,
+            parse_turn(with(json!({ "stream_options": options })).to_string().as_bytes())
+                .unwrap()
+                .include_usage,
             expected
         );
     }
@@ -476,9 +488,9 @@ proptest! {
             1..12,
         ),
     ) {
-        if let Ok(turn) = parse_turn(json!({ "messages": messages }).to_string().as_bytes()) {
+        if let Ok(ChatTurn { turn, .. }) = parse_turn(json!({ "messages": messages }).to_string().as_bytes()) {
             let mut open: Vec<String> = Vec::new();
-            for message in turn.history.iter().chain(&turn.tool_results) {
+            for message in turn.dialogue.history.iter().chain(&turn.dialogue.tool_results) {
                 match message {
                     Message::Tool { call_id, .. } => {
                         let at = open.iter().position(|id| id == call_id);
@@ -493,7 +505,7 @@ proptest! {
                 }
             }
             prop_assert!(open.is_empty(), "a call without a result");
-            prop_assert_eq!(turn.input.is_empty(), !turn.tool_results.is_empty());
+            prop_assert_eq!(turn.dialogue.input.is_empty(), !turn.dialogue.tool_results.is_empty());
         }
     }
 }

@@ -155,6 +155,13 @@ struct Mixed<'a> {
 enum WirePart<'a> {
     Text { text: &'a str },
     ImageUrl { image_url: ImageUrl<'a> },
+    InputAudio { input_audio: InputAudio<'a> },
+}
+
+#[derive(Serialize)]
+struct InputAudio<'a> {
+    data: &'a str,
+    format: &'a str,
 }
 
 #[derive(Serialize)]
@@ -181,6 +188,9 @@ impl<'a> From<&'a Part> for WirePart<'a> {
                 image_url: ImageUrl {
                     url: DataUrl { mime, data },
                 },
+            },
+            Part::Audio { format, data } => Self::InputAudio {
+                input_audio: InputAudio { data, format },
             },
         }
     }

@@ -35,6 +35,8 @@ struct Block<'a> {
     #[serde(default)]
     mime_type: Option<String>,
     #[serde(default)]
+    format: Option<String>,
+    #[serde(default)]
     thinking: Option<String>,
     #[serde(borrow, default)]
     thinking_signature: Option<Cow<'a, str>>,
@@ -73,6 +75,10 @@ fn user(body: &Body<'_>) -> Option<Message> {
             "text" => block.text.filter(|text| !text.is_empty()).map(Part::Text),
             "image" => Some(Part::Image {
                 mime: block.mime_type?,
+                data: Arc::from(block.data?),
+            }),
+            "audio" => Some(Part::Audio {
+                format: block.format?,
                 data: Arc::from(block.data?),
             }),
             _ => None,
@@ -135,6 +141,7 @@ fn blocks(content: Option<&RawValue>) -> Vec<Block<'_>> {
             text: Some(text),
             data: None,
             mime_type: None,
+            format: None,
             thinking: None,
             thinking_signature: None,
             id: None,

@@ -20,6 +20,7 @@ pub(super) fn visible(stored: &StoredMessage) -> Option<String> {
                 .map(|part| match part {
                     Part::Text(text) => text,
                     Part::Image { .. } => "[image]".to_owned(),
+                    Part::Audio { .. } => "[audio]".to_owned(),
                 })
                 .collect();
             texts.join("\n")

@@ -10,17 +10,26 @@ use crate::domain::run::Conversation;
 use crate::domain::{Fault, FaultKind, Principal, Scope};
 use crate::http::models::unknown;
 use crate::live::Live;
-use crate::models::client::ChatTurn;
+use crate::models::client::Turn;
 
 /// Longest text that may name a conversation, bytes.
 const MAX_NAME: usize = 512;
 
 /// Where a turn goes.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(in crate::http) struct Target {
     pub agent: AgentId,
     pub conversation: Conversation,
     pub model: Option<ModelRef>,
+}
+
+/// How an endpoint names conversations that clients do not name by key.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::http) struct Keys {
+    /// Before `user`: `openai-user`, `openresponses-user`.
+    pub user: &'static str,
+    /// Before the random name of a conversation that is forgotten: `openai`, `openresponses`.
+    pub single: &'static str,
 }
 
 /// The agent that a request names.
@@ -33,7 +42,13 @@ enum Named<'a> {
 
 impl Target {
     /// Reads `model`, `user` and the headers.
-    pub(super) fn of(live: &Live, headers: &HeaderMap, principal: &Principal, turn: &ChatTurn) -> Result<Self, Fault> {
+    pub(in crate::http) fn of(
+        live: &Live,
+        headers: &HeaderMap,
+        principal: &Principal,
+        turn: &Turn,
+        keys: Keys,
+    ) -> Result<Self, Fault> {
         let snapshot = &*live.snapshot;
         let text = |name: &str| {
             let value = headers.get(name)?.to_str().ok()?.trim();
@@ -53,7 +68,7 @@ impl Target {
             Named::Agent(id) => snapshot.agent(id).ok_or_else(|| unknown(&format!("openclaw/{id}")))?,
             Named::Default => by_key(snapshot, session_key.as_deref()).unwrap_or_else(|| default_profile(snapshot))?,
         };
-        let conversation = conversation(&profile.id, session_key.as_deref(), headers, turn)?;
+        let conversation = conversation(&profile.id, session_key.as_deref(), headers, turn, keys)?;
         if conversation.key().agent().is_some_and(|owner| owner != profile.id) {
             let text = format!("The session key belongs to another agent than '{}'.", profile.id);
             return Err(Fault::invalid(text).with_param("x-openclaw-session-key"));
@@ -118,7 +133,8 @@ fn conversation(
     agent: &AgentId,
     session_key: Option<&str>,
     headers: &HeaderMap,
-    turn: &ChatTurn,
+    turn: &Turn,
+    keys: Keys,
 ) -> Result<Conversation, Fault> {
     if let Some(key) = session_key {
         let key = if key.starts_with("agent:") {
@@ -134,9 +150,9 @@ fn conversation(
         .filter(|value| !value.trim().is_empty());
     let name = match (chat, &turn.user) {
         (Some(chat), _) => format!("openai-chat:{}", checked(chat, "x-openwebui-chat-id")?),
-        (None, Some(user)) => format!("openai-user:{}", checked(user, "user")?),
+        (None, Some(user)) => format!("{}:{}", keys.user, checked(user, "user")?),
         (None, None) => {
-            let key = format!("agent:{agent}:openai:{}", Uuid::new_v4());
+            let key = format!("agent:{agent}:{}:{}", keys.single, Uuid::new_v4());
             return Ok(Conversation::Ephemeral(SessionKey::new(key)));
         }
     };

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A place among the requests at work; given back when dropped.
 #[derive(Debug)]
-pub(super) struct Slot(Arc<AtomicUsize>);
+pub(in crate::http) struct Slot(Arc<AtomicUsize>);
 
 impl Slot {
     /// A place, unless `most` are taken.
-    pub(super) fn take(taken: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
+    pub(in crate::http) fn take(taken: &Arc<AtomicUsize>, most: usize) -> Option<Self> {
         // Counting first and looking afterwards never lets two in through one gap.
         let before = taken.fetch_add(1, Ordering::Relaxed);
         let slot = Self(Arc::clone(taken));

@@ -10,7 +10,7 @@ use crate::models::client::call_fault;
 const AFTER_SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// The fault of a run; `None` if it completed.
-pub(super) fn fault(outcome: &RunOutcome) -> Option<Fault> {
+pub(in crate::http) fn fault(outcome: &RunOutcome) -> Option<Fault> {
     match &outcome.end {
         RunEnd::Completed => None,
         RunEnd::Failed(failure) => Some(call_fault(failure.class, failure.message.clone(), failure.retry_after)),
@@ -28,6 +28,6 @@ pub(super) fn fault(outcome: &RunOutcome) -> Option<Fault> {
 }
 
 /// The run loop went away without a word.
-pub(super) fn vanished() -> Fault {
+pub(in crate::http) fn vanished() -> Fault {
     Fault::new(FaultKind::Internal, "The run ended without a result.").with_code("run_lost")
 }
