@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod handshake;
+pub mod http;
 pub mod identity;
 pub mod scope;
 pub mod session;

@@ -8,6 +8,7 @@ pub mod config_file;
 pub mod config_get;
 pub mod config_validate;
 pub mod gateway;
+pub mod gateway_ask;
 pub mod gateway_call;
 pub mod gateway_health;
 pub mod gateway_probe;

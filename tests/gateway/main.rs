@@ -13,6 +13,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod ask;
 mod config;
 mod config_write;
 mod durability;

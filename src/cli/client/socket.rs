@@ -38,6 +38,14 @@ pub async fn open(url: &Url, trust: &Trust) -> Result<Socket, CallError> {
             )));
         }
     };
+    upgrade(url, connect(url, trust, secure).await?).await
+}
+
+/// Opens the bytes below: TCP to the host of `url`, with TLS on top if `secure`.
+///
+/// # Errors
+/// As [`open`].
+pub async fn connect(url: &Url, trust: &Trust, secure: bool) -> Result<Box<dyn Stream>, CallError> {
     let (Some(host), Some(port)) = (url.host(), url.port_or_known_default()) else {
         return Err(CallError::Local(format!("gateway url {url} names no host")));
     };
@@ -49,12 +57,11 @@ pub async fn open(url: &Url, trust: &Trust) -> Result<Socket, CallError> {
     .map_err(|error| CallError::Unreachable(connect_reason(&error, &host, port)))?;
     tcp.set_nodelay(true)
         .map_err(|error| CallError::Unreachable(format!("connect {error}")))?;
-    let stream: Box<dyn Stream> = if secure {
+    Ok(if secure {
         Box::new(tls::wrap(tcp, &host, trust).await?)
     } else {
         Box::new(tcp)
-    };
-    upgrade(url, stream).await
+    })
 }
 
 async fn upgrade(url: &Url, stream: Box<dyn Stream>) -> Result<Socket, CallError> {

@@ -4,12 +4,13 @@ use std::ffi::OsString;
 
 use clap::{Args, Subcommand};
 
+use super::gateway_ask::AskArgs;
 use super::gateway_call::CallArgs;
 use super::gateway_health::GatewayHealthArgs;
 use super::gateway_probe::ProbeArgs;
 use super::gateway_run::RunArgs;
 use super::gateway_status::GatewayStatusArgs;
-use super::{Context, gateway_call, gateway_health, gateway_probe, gateway_status, unavailable};
+use super::{Context, gateway_ask, gateway_call, gateway_health, gateway_probe, gateway_status, unavailable};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::target::TargetArgs;
 
@@ -47,6 +48,8 @@ pub enum GatewayCommand {
     Probe(ProbeArgs),
     /// Call a method of the control plane
     Call(CallArgs),
+    /// Send one message over the OpenAI-compatible API and print the answer
+    Ask(AskArgs),
     /// One line: healthy or not
     Health(GatewayHealthArgs),
     /// Anything else: named in a clear error.
@@ -74,6 +77,7 @@ impl GatewayArgs {
             Some(GatewayCommand::Status(args)) => args.json,
             Some(GatewayCommand::Probe(args)) => args.json,
             Some(GatewayCommand::Call(args)) => args.json,
+            Some(GatewayCommand::Ask(args)) => args.json,
             Some(GatewayCommand::Health(args)) => args.json,
             Some(GatewayCommand::Other(words)) => words.iter().any(|word| word == "--json"),
             Some(GatewayCommand::Run(_)) | None => false,
@@ -100,6 +104,10 @@ impl GatewayArgs {
             Some(GatewayCommand::Call(mut args)) => {
                 args.target = with_parent(args.target);
                 gateway_call::run(&args, context).await
+            }
+            Some(GatewayCommand::Ask(mut args)) => {
+                args.target = with_parent(args.target);
+                gateway_ask::run(&args, context).await
             }
             Some(GatewayCommand::Health(mut args)) => {
                 args.target = with_parent(args.target);
