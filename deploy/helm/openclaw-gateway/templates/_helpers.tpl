@@ -1,0 +1,99 @@
+{{/* Names. 52 characters: a StatefulSet's pods carry labels with its name and a suffix, which end at 63. */}}
+{{- define "openclaw.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "openclaw.fullname" -}}
+{{- $name := include "openclaw.name" . }}
+{{- if .Values.fullnameOverride }}
+{{- $name = .Values.fullnameOverride }}
+{{- else if not (contains $name .Release.Name) }}
+{{- $name = printf "%s-%s" .Release.Name $name }}
+{{- else }}
+{{- $name = .Release.Name }}
+{{- end }}
+{{- $name | trunc 52 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "openclaw.headlessName" -}}
+{{ include "openclaw.fullname" . }}-headless
+{{- end }}
+
+{{- define "openclaw.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create }}
+{{- default (include "openclaw.fullname" .) .Values.serviceAccount.name }}
+{{- else }}
+{{- default "default" .Values.serviceAccount.name }}
+{{- end }}
+{{- end }}
+
+{{- define "openclaw.configMapName" -}}
+{{- default (include "openclaw.fullname" .) .Values.existingConfigMap }}
+{{- end }}
+
+{{- define "openclaw.image" -}}
+{{- $image := .Values.image.repository }}
+{{- with .Values.image.registry }}{{ $image = printf "%s/%s" . $image }}{{ end }}
+{{- if .Values.image.digest }}
+{{- printf "%s@%s" $image .Values.image.digest }}
+{{- else }}
+{{- printf "%s:%s" $image (default .Chart.AppVersion .Values.image.tag) }}
+{{- end }}
+{{- end }}
+
+{{/* Labels. The selector's never change, and only they are in volume claims, which cannot be changed either. */}}
+{{- define "openclaw.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "openclaw.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end }}
+
+{{- define "openclaw.labels" -}}
+{{ include "openclaw.selectorLabels" . }}
+app.kubernetes.io/version: {{ default .Chart.AppVersion .Values.image.tag | trunc 63 | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{/* `metadata` of a namespaced object: dict "root" $ "name" NAME, and on request "labels" and "annotations". */}}
+{{- define "openclaw.metadata" -}}
+metadata:
+  name: {{ .name }}
+  namespace: {{ default .root.Release.Namespace .namespace }}
+  labels:
+    {{- mergeOverwrite (fromYaml (include "openclaw.labels" .root)) (default dict .labels) | toYaml | nindent 4 }}
+  {{- with .annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end }}
+
+{{/* The Secret of the gateway's own credential. */}}
+{{- define "openclaw.authMode" -}}
+{{- default (dig "gateway" "auth" "mode" "token" .Values.config) .Values.auth.mode }}
+{{- end }}
+
+{{/* "true" if there is a shared secret: not behind a proxy that authenticates. */}}
+{{- define "openclaw.hasSecret" -}}
+{{- if has (include "openclaw.authMode" .) (list "token" "password") }}true{{ end }}
+{{- end }}
+
+{{- define "openclaw.secretName" -}}
+{{- default (printf "%s-auth" (include "openclaw.fullname" .)) .Values.auth.existingSecret }}
+{{- end }}
+
+{{- define "openclaw.secretKey" -}}
+{{- default (include "openclaw.authMode" .) .Values.auth.existingSecretKey }}
+{{- end }}
+
+{{/* Where clients in the cluster find it. */}}
+{{- define "openclaw.address" -}}
+{{ include "openclaw.fullname" . }}.{{ .Release.Namespace }}.svc:{{ .Values.service.port }}
+{{- end }}
+
+{{/* Time after the grace period in which the gateway ends what is left and closes: terminationGracePeriodSeconds. */}}
+{{- define "openclaw.terminationSeconds" -}}
+{{ add .Values.shutdown.graceSeconds 15 }}
+{{- end }}
