@@ -6,7 +6,7 @@ Needs a cluster that may be disturbed, whose pods and Services this machine reac
   OPENCLAW_TEST_HOST         where pods reach this machine; default 10.244.0.1
   OPENCLAW_TEST_IMAGE        an image that the nodes have; or
   OPENCLAW_TEST_IMPORT       a command that takes a `docker save` archive on its input; the image is then made of
-  OPENCLAW_TEST_PROGRAM      this program; default target/release/openclaw
+  OPENCLAW_TEST_PROGRAM      this program; default: the release build, else the debug build
 """
 
 import base64
@@ -430,7 +430,9 @@ def prepare():
     if os.environ.get("OPENCLAW_TEST_IMAGE"):
         IMAGE = os.environ["OPENCLAW_TEST_IMAGE"]
     else:
-        program = os.environ.get("OPENCLAW_TEST_PROGRAM", str(ROOT / "target/release/openclaw"))
+        builds = [pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), kind, "openclaw") for kind in ("release", "debug")]
+        program = os.environ.get("OPENCLAW_TEST_PROGRAM") or next((path for path in builds if path.exists()), None)
+        program or sys.exit(f"none of {[str(path) for path in builds]} exists: cargo build --release")
         archive = io.BytesIO()
         image.archive(program, f"docker.io/library/{IMAGE}", archive)
         importer = os.environ.get("OPENCLAW_TEST_IMPORT") or sys.exit("set OPENCLAW_TEST_IMAGE or OPENCLAW_TEST_IMPORT")

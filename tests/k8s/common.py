@@ -51,6 +51,10 @@ class Report:
     def __init__(self, only=""):
         self.passed, self.failed, self.skipped, self.only, self.began = 0, 0, 0, only, time.monotonic()
 
+    def wants(self, group):
+        """Whether any check of a group, whose names begin with it, can be asked for."""
+        return not self.only or self.only.startswith(group) or group.startswith(self.only)
+
     def check(self, name, body, *arguments):
         """Runs `body`; what it returns is printed beside the name. False if it failed or was left out."""
         if self.only not in name:

@@ -2,7 +2,9 @@
 # Tests of the Helm chart and the kustomize folders.
 #   run.sh chart [--update] [ONLY]   lint, golden files, refusals, kustomize = chart; with KUBEBUILDER_ASSETS (a folder with
 #                                    etcd and kube-apiserver) also a dry run against a real API server
-#   run.sh cluster [ONLY]            the chart in a real cluster that may be disturbed: see cluster.py for what it needs
+#   run.sh cluster [ONLY]            the chart in a real cluster that may be disturbed: see cluster.py for what it needs.
+#                                    Without OPENCLAW_TEST_KUBECONFIG, and with root, one is made where the tools for it are
+#                                    beside this tree
 # Tools are taken from PATH and from the `bin` of CLUSTER_CACHE (default ~/.cache/cluster-tools).
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -11,6 +13,7 @@ cache="${OPENCLAW_K8S_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/openclaw-k8s}"
 export PYTHONDONTWRITEBYTECODE=1
 export PATH="$cache/bin:${CLUSTER_CACHE:-$HOME/.cache/cluster-tools}/bin:$PATH"
 command -v go >/dev/null || PATH="$PATH:/usr/local/go/bin"
+export KUBEBUILDER_ASSETS="${KUBEBUILDER_ASSETS:-${CLUSTER_CACHE:-$HOME/.cache/cluster-tools}/bin}"
 mkdir -p "$cache/bin"
 
 die() { printf '%s\n' "$*" >&2; exit 1; }
@@ -51,6 +54,16 @@ case "$command" in
     export OPENCLAW_CRDS
     exec "$python" chart.py "$@"
     ;;
-  cluster) exec "$python" cluster.py "$@" ;;
-  *) sed -n '2,7p' run.sh | sed 's/^# \{0,1\}//' >&2; exit 2 ;;
+  cluster)
+    beside="$(cd ../../.. && pwd)/shared/cluster"
+    if [ -z "${OPENCLAW_TEST_KUBECONFIG:-}" ] && [ -x "$beside/up.sh" ] && [ "$(id -u)" = 0 ]; then
+      trap '"$beside/down.sh" >/dev/null' EXIT
+      lines="$("$beside/up.sh")"
+      eval "$lines"
+      export OPENCLAW_TEST_KUBECONFIG="$KUBECONFIG"
+      export OPENCLAW_TEST_IMPORT="ctr -a ${CLUSTER_DIR:-/var/tmp/cluster}/run/containerd.sock -n k8s.io images import -"
+    fi
+    "$python" cluster.py "$@"
+    ;;
+  *) sed -n '2,9p' run.sh | sed 's/^# \{0,1\}//' >&2; exit 2 ;;
 esac
