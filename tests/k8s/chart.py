@@ -64,11 +64,14 @@ def notes(variant):
         (copy / "templates/notes.yaml").write_text("text: |\n" + "".join(f"  {line}\n" for line in lines))
         rendered = run("helm", "template", "demo", copy, "-n", "ns", "--kube-version", "1.35.0", "-f", variant, "-s", "templates/notes.yaml")
     text = yaml.safe_load(rendered.stdout)["text"]
-    names = {one["metadata"]["name"] for one in objects(template(variant, release="demo", namespace="ns").stdout)}
+    made = objects(template(variant, release="demo", namespace="ns").stdout)
+    names = {one["metadata"]["name"] for one in made}
     for kind, name in re.findall(r"(statefulset/|service/|get secret )(\S+)", text):
         given = yaml.safe_load(variant.read_text()).get("auth", {}).get("existingSecret")
         require(name in names or name == given, f"{kind}{name} does not exist")
-    require("kubectl -n ns" in text and "helm -n ns test demo" in text, f"no next command in:\n{text}")
+    require("kubectl -n ns rollout status" in text, f"no next command in:\n{text}")
+    has_test = any("helm.sh/hook" in one["metadata"].get("annotations", {}) for one in made)
+    require(("helm -n ns test demo" in text) == has_test, f"helm test is offered and not there, or the other way round:\n{text}")
 
 
 def one_number():

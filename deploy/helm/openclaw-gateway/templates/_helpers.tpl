@@ -80,6 +80,11 @@ metadata:
 {{- if has (include "openclaw.authMode" .) (list "token" "password") }}true{{ end }}
 {{- end }}
 
+{{/* "true" if `helm test` can work: with a shared secret, and without a certificate that the pod would have to trust. */}}
+{{- define "openclaw.hasTest" -}}
+{{- if and (include "openclaw.hasSecret" .) (not (dig "gateway" "tls" "enabled" false .Values.config)) }}true{{ end }}
+{{- end }}
+
 {{- define "openclaw.secretName" -}}
 {{- default (printf "%s-auth" (include "openclaw.fullname" .)) .Values.auth.existingSecret }}
 {{- end }}
