@@ -7,6 +7,7 @@ mod build;
 mod config_desk;
 mod dev;
 mod drain;
+mod listening;
 mod lock;
 mod logs;
 mod reload;

@@ -12,7 +12,8 @@ use tokio::time::Instant;
 
 use super::build::{Gateway, max_concurrent};
 use super::config_desk::Order;
-use super::run::{Listening, PreparedListening, console_level};
+use super::listening::{Listening, PreparedListening};
+use super::logs::console_level;
 use crate::bus::ClientView;
 use crate::config::load::{LoadInput, Loaded};
 use crate::config::reload::{Reload, Reloader};

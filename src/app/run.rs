@@ -1,6 +1,5 @@
 //! `gateway run`: from settings to a served gateway and back to an exit code.
 
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +9,19 @@ use tokio::sync::mpsc;
 use super::boot::{self, Booted, EXIT_TAKEN};
 use super::build::{self, Gateway};
 use super::config_desk::ConfigDesk;
+use super::listening::{Listening, main_addresses, open_tls};
+use super::logs::log_settings;
 use super::reload::{ReloadTask, keep_last_good};
-use super::serve::{self, BindError, Limits, ListenAddress, Listeners, ServeSettings, Server, Tls, TlsError, TlsFiles};
+use super::serve::{self, BindError, ListenAddress};
 use super::signals::{Request, Signals};
-use super::sockets::{SelfHandshake, SocketGate};
+use super::sockets::SelfHandshake;
 use super::{drain, upkeep};
 use crate::config::Snapshot;
-use crate::config::types::logging::{ConsoleStyle as StyleSetting, LogLevel};
-use crate::grpc::{self, ControlPorts};
-use crate::http::{Management, Ports, RenderMetrics, Surface};
 use crate::lifecycle::Phase;
 use crate::settings::RunSettings;
 use crate::store::Recovery;
-use crate::telemetry::logs::{self, ConsoleStyle, LogControl};
-use crate::telemetry::{LogSettings, MetricsHandle};
+use crate::telemetry::MetricsHandle;
+use crate::telemetry::logs::{self, LogControl};
 
 /// A second signal ends the process with this code: 128 + SIGTERM.
 const EXIT_SIGNALLED: u8 = 143;
@@ -186,235 +184,5 @@ fn announce(
     if token_created {
         tracing::info!(target: "gateway", "generated a gateway token; show it with: cat {}", snapshot.paths.generated_token().display());
     }
-    let addresses: Vec<String> = listening.main.addresses().iter().map(ToString::to_string).collect();
-    tracing::info!(target: "gateway", version = crate::VERSION, "http server listening on {}", addresses.join(", "));
-}
-
-fn main_addresses(snapshot: &Snapshot) -> Vec<ListenAddress> {
-    let mut addresses = snapshot.listen.addresses.iter();
-    let first = addresses.next().copied().map(ListenAddress::required);
-    first
-        .into_iter()
-        .chain(addresses.copied().map(ListenAddress::optional))
-        .collect()
-}
-
-/// The listeners and what may change about them.
-pub(super) struct Listening {
-    main: Server,
-    management: Option<Server>,
-    management_surface: Management,
-    gateway: Gateway,
-    tls: Option<Arc<Tls>>,
-}
-
-/// Prepared changes of the listeners.
-pub(super) struct PreparedListening {
-    settings: ServeSettings,
-}
-
-/// Why listeners could not be changed.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum ListenError {
-    /// Sockets.
-    #[error(transparent)]
-    Bind(#[from] BindError),
-    /// Certificates.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
-
-impl Listening {
-    fn start(
-        gateway: &Gateway,
-        snapshot: &Snapshot,
-        listeners: Listeners,
-        management: Option<Listeners>,
-        tls: Option<Arc<Tls>>,
-        metrics: &MetricsHandle,
-    ) -> Self {
-        let services = &gateway.services;
-        let render: RenderMetrics = Arc::new({
-            let metrics = metrics.clone();
-            move || metrics.render()
-        });
-        let surface = Surface::new(Ports {
-            live: services.live.clone(),
-            gate: Arc::new(services.auth.clone()),
-            runs: Arc::clone(&services.runs),
-            probes: gateway.probes.clone(),
-            lifecycle: services.lifecycle.clone(),
-            clock: Arc::clone(&services.clock),
-            sockets: Arc::new(SocketGate {
-                gateway: gateway.clone(),
-                surface: gateway.control_plane.clone(),
-            }),
-            metrics: Arc::clone(&render),
-            grpc: grpc::routes(
-                ControlPorts {
-                    live: services.live.clone(),
-                    gate: Arc::new(services.auth.clone()),
-                    runs: Arc::clone(&services.runs),
-                    probes: gateway.probes.clone(),
-                    lifecycle: services.lifecycle.clone(),
-                },
-                &gateway.grpc_health,
-            ),
-        });
-        let settings = ServeSettings {
-            limits: limits(snapshot),
-            tls: tls.clone(),
-        };
-        let management_surface = Management::new(gateway.probes.clone(), render);
-        Self {
-            main: Server::start(listeners, surface, settings, &services.lifecycle),
-            management: management.map(|listeners| {
-                Server::start(
-                    listeners,
-                    management_surface.clone(),
-                    ServeSettings::default(),
-                    &services.lifecycle,
-                )
-            }),
-            management_surface,
-            gateway: gateway.clone(),
-            tls,
-        }
-    }
-
-    fn servers(&self) -> Vec<Server> {
-        // The management listener stays up to the end: probes must see the drain.
-        std::iter::once(self.main.clone()).collect()
-    }
-
-    /// Opens what the new configuration needs. On failure everything is as it was.
-    pub(super) async fn prepare(
-        &mut self,
-        snapshot: &Snapshot,
-        rebind: bool,
-    ) -> Result<PreparedListening, ListenError> {
-        let wanted = tls_files(snapshot);
-        if self.tls.as_ref().map(|tls| tls.files()) != wanted.as_ref() {
-            self.tls = open_tls(snapshot).await?;
-        } else if let Some(tls) = self.tls.clone() {
-            // The same paths may hold a new certificate.
-            match tokio::task::spawn_blocking(move || tls.reload()).await {
-                Ok(reloaded) => reloaded?,
-                Err(error) => return Err(TlsError::Load(error.to_string()).into()),
-            }
-        }
-        if rebind {
-            self.main.rebind(&main_addresses(snapshot)).await?;
-            self.rebind_management(snapshot.listen.management).await?;
-        }
-        Ok(PreparedListening {
-            settings: ServeSettings {
-                limits: limits(snapshot),
-                tls: self.tls.clone(),
-            },
-        })
-    }
-
-    async fn rebind_management(&mut self, wanted: Option<SocketAddr>) -> Result<(), BindError> {
-        match (&self.management, wanted) {
-            (Some(server), Some(address)) => server.rebind(&[ListenAddress::required(address)]).await,
-            (Some(server), None) => {
-                server.stop(Duration::from_secs(1)).await;
-                self.management = None;
-                Ok(())
-            }
-            (None, Some(address)) => {
-                let listeners = serve::bind(&[ListenAddress::required(address)]).await?;
-                let lifecycle = &self.gateway.services.lifecycle;
-                let surface = self.management_surface.clone();
-                self.management = Some(Server::start(listeners, surface, ServeSettings::default(), lifecycle));
-                Ok(())
-            }
-            (None, None) => Ok(()),
-        }
-    }
-
-    /// Puts prepared changes in force for new connections.
-    pub(super) fn commit(&self, prepared: PreparedListening) {
-        self.main.configure(prepared.settings);
-    }
-}
-
-fn limits(snapshot: &Snapshot) -> Limits {
-    let limits = &snapshot.config.gateway.limits;
-    let count = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
-    Limits {
-        max_connections: count(limits.max_connections),
-        max_header_bytes: count(limits.max_header_bytes),
-        idle_timeout: Duration::from_millis(limits.idle_timeout_ms),
-        header_timeout: Duration::from_millis(limits.header_timeout_ms),
-    }
-}
-
-fn tls_files(snapshot: &Snapshot) -> Option<TlsFiles> {
-    let tls = &snapshot.config.gateway.tls;
-    if !tls.enabled {
-        return None;
-    }
-    let mut files = TlsFiles::in_state_dir(&snapshot.state_dir, tls.auto_generate.unwrap_or(true));
-    if let Some(path) = &tls.cert_path {
-        files.cert = snapshot.paths.expand(path);
-    }
-    if let Some(path) = &tls.key_path {
-        files.key = snapshot.paths.expand(path);
-    }
-    Some(files)
-}
-
-async fn open_tls(snapshot: &Snapshot) -> Result<Option<Arc<Tls>>, TlsError> {
-    let Some(files) = tls_files(snapshot) else {
-        return Ok(None);
-    };
-    match tokio::task::spawn_blocking(move || Tls::open(files)).await {
-        Ok(opened) => opened.map(|tls| Some(Arc::new(tls))),
-        Err(error) => Err(TlsError::Load(error.to_string())),
-    }
-}
-
-const fn level_name(level: LogLevel) -> &'static str {
-    match level {
-        LogLevel::Silent => "silent",
-        LogLevel::Fatal => "fatal",
-        LogLevel::Error => "error",
-        LogLevel::Warn => "warn",
-        LogLevel::Info => "info",
-        LogLevel::Debug => "debug",
-        LogLevel::Trace => "trace",
-    }
-}
-
-/// The level in force: environment, then configuration.
-pub(super) fn console_level(snapshot: &Snapshot) -> String {
-    const KNOWN: [&str; 7] = ["silent", "fatal", "error", "warn", "info", "debug", "trace"];
-    if let Some(level) = snapshot
-        .env
-        .get("OPENCLAW_LOG_LEVEL")
-        .filter(|level| KNOWN.contains(level))
-    {
-        return level.to_owned();
-    }
-    let logging = &snapshot.config.logging;
-    level_name(logging.console_level.or(logging.level).unwrap_or(LogLevel::Info)).to_owned()
-}
-
-fn log_settings(settings: &RunSettings, snapshot: &Snapshot, container: bool) -> LogSettings {
-    let level = match &settings.log_level {
-        Some(level) => level.clone(),
-        None if settings.verbose => "debug".to_owned(),
-        None => console_level(snapshot),
-    };
-    let style = snapshot.config.logging.console_style.map(|style| match style {
-        StyleSetting::Pretty => ConsoleStyle::Pretty,
-        StyleSetting::Compact => ConsoleStyle::Compact,
-        StyleSetting::Json => ConsoleStyle::Json,
-    });
-    LogSettings {
-        level,
-        style: style.or(container.then_some(ConsoleStyle::Json)),
-    }
+    tracing::info!(target: "gateway", version = crate::VERSION, "http server listening on {}", listening.addresses().join(", "));
 }

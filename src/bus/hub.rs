@@ -1,4 +1,7 @@
-//! The client table and the fan-out.
+//! The client table: who is connected, what they follow, what they are told about each other.
+
+mod fan_out;
+mod registered;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -7,21 +10,16 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
 
+pub use self::registered::{Registered, Registration};
 use super::budget::{self, PreauthBudget};
-use super::client::{Client, EVENTS, Subscriptions, bit, visible};
-use super::outbox::{Outbox, SharedEvent};
-use super::presence::{ClientPresence, GatewayFacts, PresenceTable, SystemNote};
+use super::client::{Client, EVENTS};
+use super::presence::{GatewayFacts, PresenceTable, SystemNote};
 use crate::base::{Clock, ConnId, SessionKey, SystemClock};
 use crate::domain::Principal;
-use crate::domain::event::{Audience, Event, EventName, Publisher};
-use crate::wire::frame;
 
 /// How often `tick` is sent (`policy.tickIntervalMs`).
 pub const TICK_INTERVAL: Duration = Duration::from_secs(30);
-/// Departures are gathered this long, so that many at once make one `presence` event.
-const PRESENCE_GATHER: Duration = Duration::from_millis(50);
 
 /// How to build a hub.
 #[derive(Clone)]
@@ -42,21 +40,6 @@ impl Default for HubOptions {
             clock: Arc::new(SystemClock),
         }
     }
-}
-
-/// A connection that reached hello-ok.
-#[derive(Debug)]
-pub struct Registration {
-    /// Its id.
-    pub id: ConnId,
-    /// Session protocol, 3 or 4.
-    pub protocol: u8,
-    /// The caller.
-    pub principal: Arc<Principal>,
-    /// `ResolvedAuth::shared_generation` it was let in with, if by a shared secret.
-    pub shared_generation: Option<String>,
-    /// What presence shows, if it is tracked.
-    pub presence: Option<ClientPresence>,
 }
 
 /// What `close_where` decides on.
@@ -104,13 +87,6 @@ impl Default for Hub {
     }
 }
 
-/// A place in the client table; dropping it removes the client.
-#[derive(Debug)]
-pub struct Registered {
-    hub: Hub,
-    client: Arc<Client>,
-}
-
 impl Hub {
     /// An empty table.
     pub fn new(options: HubOptions) -> Self {
@@ -133,41 +109,6 @@ impl Hub {
     /// Places for unauthenticated connections; ask before answering an upgrade.
     pub fn preauth(&self) -> &PreauthBudget {
         &self.0.preauth
-    }
-
-    /// Adds a connection whose frames are taken from `outbox`. After `close_all`, it is closed at once.
-    pub fn register(&self, registration: Registration, outbox: Arc<Outbox>) -> Registered {
-        let inner = &self.0;
-        let presence_key = registration.presence.map(|presence| {
-            inner.presence_version.fetch_add(1, Ordering::AcqRel);
-            inner.lock_presence().joined(presence, inner.clock.now_ms())
-        });
-        let client = Arc::new(Client {
-            events: visible(&registration.principal, registration.protocol),
-            id: registration.id,
-            protocol: registration.protocol,
-            principal: registration.principal,
-            shared_generation: registration.shared_generation,
-            outbox,
-            has_subscriptions: AtomicBool::new(false),
-            subscriptions: Mutex::default(),
-            presence_key,
-            joined_at: inner.presence_version.load(Ordering::Acquire),
-        });
-        inner.count_viewer(client.events, true);
-        inner
-            .clients
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(client.id.clone(), Arc::clone(&client));
-        let closing = inner.closing.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((code, reason)) = closing {
-            client.outbox.close(code, &reason);
-        }
-        Registered {
-            hub: self.clone(),
-            client,
-        }
     }
 
     /// How many connections there are.
@@ -217,30 +158,6 @@ impl Hub {
         closed
     }
 
-    /// Announces the end. Connections stay, so that the end of runs in flight is still heard; [`Self::close_all`] follows.
-    pub fn broadcast_shutdown(&self, reason: &str, restart_expected_ms: Option<u64>) {
-        let reason_json = serde_json::Value::from(reason);
-        let known = restart_expected_ms.map_or_else(|| "null".to_owned(), |ms| ms.to_string());
-        let with_null = format!("{{\"reason\":{reason_json},\"restartExpectedMs\":{known}}}");
-        let without = format!("{{\"reason\":{reason_json}}}");
-        let name = EventName::Shutdown.as_str();
-        let old = shared(name, &with_null, None);
-        let new = shared(
-            name,
-            if restart_expected_ms.is_some() {
-                &with_null
-            } else {
-                &without
-            },
-            None,
-        );
-        for client in self.0.snapshot() {
-            // Protocol 4 leaves an unknown duration out, protocol 3 sends null.
-            let frame = if client.protocol >= 4 { &new } else { &old };
-            client.outbox.push_event(frame, true, false);
-        }
-    }
-
     /// Closes everybody, now and later.
     pub fn close_all(&self, code: u16, reason: &str) {
         *self.0.closing.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
@@ -255,27 +172,6 @@ impl Hub {
                 return;
             }
             gone.await;
-        }
-    }
-
-    /// `tick` to everybody every 30 s until `stop`.
-    pub async fn run_ticks(self, stop: CancellationToken) {
-        let mut timer = tokio::time::interval(TICK_INTERVAL);
-        timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        timer.tick().await;
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                _ = timer.tick() => {}
-            }
-            let payload = raw(format!("{{\"ts\":{}}}", self.0.clock.now_ms()));
-            self.publish(Event {
-                name: EventName::Tick,
-                payload,
-                audience: Audience::Broadcast,
-                droppable: true,
-            });
         }
     }
 
@@ -299,27 +195,6 @@ impl Hub {
         self.broadcast_presence(u64::MAX);
     }
 
-    /// Sends `presence` to everybody who joined before version `changed`; later clients got it with their hello-ok.
-    fn broadcast_presence(&self, changed: u64) {
-        let payload = self.0.lock_presence().payload(self.0.clock.now_ms());
-        let name = EventName::Presence;
-        let frame = shared(name.as_str(), payload.get(), Some(self.state_version()));
-        let mask = 1_u32 << bit(name);
-        let clients = self.0.clients.read().unwrap_or_else(PoisonError::into_inner);
-        for client in clients.values() {
-            if client.events & mask != 0 && client.joined_at < changed {
-                client.deliver(&frame, true, true);
-            }
-        }
-    }
-
-    /// Broadcasts departures a moment after the first one.
-    async fn announce_departures(self) {
-        tokio::time::sleep(PRESENCE_GATHER).await;
-        self.0.presence_due.store(false, Ordering::Release);
-        self.broadcast_presence(self.0.departed_at.load(Ordering::Acquire));
-    }
-
     fn client(&self, conn: &ConnId) -> Option<Arc<Client>> {
         self.0
             .clients
@@ -332,46 +207,6 @@ impl Hub {
 
 /// Single sessions one connection may subscribe to.
 const MAX_SESSION_SUBSCRIPTIONS: usize = 1_000;
-
-impl Registered {
-    /// Whether the client may stay now that `current` is the generation of the shared secret.
-    pub fn is_current(&self, current: &str) -> bool {
-        self.client
-            .shared_generation
-            .as_deref()
-            .is_none_or(|own| own == current)
-    }
-
-    /// Removes the client. The returned future, if any, broadcasts that it left; it must be run.
-    pub fn leave(self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        let hub = self.hub.clone();
-        let tracked = self.client.presence_key.is_some();
-        drop(self);
-        (tracked && !hub.0.presence_due.swap(true, Ordering::AcqRel)).then(|| hub.announce_departures())
-    }
-}
-
-impl Drop for Registered {
-    fn drop(&mut self) {
-        let inner = &self.hub.0;
-        let client = &self.client;
-        inner
-            .clients
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&client.id);
-        inner.count_viewer(client.events, false);
-        client.change_subscriptions(&inner.subscriptions, |subscriptions| {
-            *subscriptions = Subscriptions::default()
-        });
-        if let Some(key) = &client.presence_key {
-            let version = inner.presence_version.fetch_add(1, Ordering::AcqRel) + 1;
-            inner.departed_at.fetch_max(version, Ordering::AcqRel);
-            inner.lock_presence().left(key, inner.clock.now_ms());
-        }
-        inner.gone.notify_waiters();
-    }
-}
 
 impl Inner {
     fn lock_presence(&self) -> std::sync::MutexGuard<'_, PresenceTable> {
@@ -398,59 +233,4 @@ impl Inner {
             }
         }
     }
-}
-
-impl Publisher for Hub {
-    fn has_audience(&self, name: EventName) -> bool {
-        let viewers = self
-            .0
-            .viewers
-            .get(bit(name))
-            .is_some_and(|viewers| viewers.load(Ordering::Acquire) > 0);
-        match name {
-            EventName::SessionMessage | EventName::SessionTool | EventName::SessionsChanged => {
-                viewers && self.0.subscriptions.load(Ordering::Acquire) > 0
-            }
-            _ => viewers,
-        }
-    }
-
-    fn publish(&self, event: Event) {
-        if event.name == EventName::Health {
-            self.0.health_version.fetch_add(1, Ordering::AcqRel);
-        }
-        let state = matches!(event.name, EventName::Presence | EventName::Health).then(|| self.state_version());
-        let frame = shared(event.name.as_str(), event.payload.get(), state);
-        let mask = 1_u32 << bit(event.name);
-        if let Audience::Connection(conn) = &event.audience {
-            if let Some(client) = self.client(conn) {
-                client.deliver(&frame, false, event.droppable);
-            }
-            return;
-        }
-        let clients = self.0.clients.read().unwrap_or_else(PoisonError::into_inner);
-        for client in clients.values().filter(|client| client.events & mask != 0) {
-            match &event.audience {
-                Audience::Broadcast => client.deliver(&frame, true, event.droppable),
-                Audience::SessionSubscribers if client.follows(None) => {
-                    client.deliver(&frame, false, event.droppable);
-                }
-                Audience::SessionMessages(key) if client.follows(Some(key)) => {
-                    client.deliver(&frame, false, event.droppable);
-                }
-                Audience::SessionSubscribers | Audience::SessionMessages(_) | Audience::Connection(_) => {}
-            }
-        }
-    }
-}
-
-fn shared(name: &str, payload: &str, state: Option<(u64, u64)>) -> Arc<SharedEvent> {
-    Arc::new(SharedEvent {
-        head: frame::event_head(name, payload),
-        tail: frame::event_tail(state),
-    })
-}
-
-fn raw(json: String) -> Arc<RawValue> {
-    Arc::from(RawValue::from_string(json).unwrap_or_else(|_| RawValue::NULL.to_owned()))
 }
