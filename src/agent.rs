@@ -12,6 +12,7 @@ mod request;
 mod runs;
 mod table;
 mod task;
+mod thinking;
 mod turn;
 
 pub use runs::{AgentRuns, AgentRunsDeps};

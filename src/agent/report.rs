@@ -11,7 +11,13 @@ use crate::store::RunState;
 use crate::telemetry::events::RunFinished;
 
 /// The final payload of the `agent` method.
-pub(super) fn agent_result(request: &RunRequest, outcome: &RunOutcome, live: &Live, session_id: Option<&str>) -> Value {
+pub(super) fn agent_result(
+    request: &RunRequest,
+    outcome: &RunOutcome,
+    prompt_tokens: u64,
+    live: &Live,
+    session_id: Option<&str>,
+) -> Value {
     let (status, summary, stop_reason) = match &outcome.end {
         RunEnd::Completed => ("ok", "completed", None),
         RunEnd::Aborted(reason) => ("timeout", "aborted", Some(*reason)),
@@ -38,7 +44,7 @@ pub(super) fn agent_result(request: &RunRequest, outcome: &RunOutcome, live: &Li
                 "contextTokens": entry.map(|entry| entry.context_window),
                 "usage": {"input": usage.input, "output": usage.output, "cacheRead": usage.cache_read,
                     "cacheWrite": usage.cache_write, "total": usage.total()},
-                "promptTokens": usage.prompt(),
+                "promptTokens": prompt_tokens,
             },
             "aborted": !matches!(outcome.end, RunEnd::Completed),
         },

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::base::{AgentId, RunId, SessionKey};
+use crate::config::types::agents::Thinking;
 use crate::domain::Part;
 use crate::domain::model::{ModelRef, ToolChoice};
 use crate::domain::run::{Conversation, RunRequest, RunSource};
@@ -20,6 +21,8 @@ struct StoredRequest {
     extra_system: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     model: Option<(String, String)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    thinking: Option<String>,
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     sampling: Map<String, Value>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,6 +61,7 @@ pub(super) fn to_json(request: &RunRequest) -> String {
             .model
             .as_ref()
             .map(|model| (model.provider.to_string(), model.model.to_string())),
+        thinking: request.thinking.map(|level| level.as_str().to_owned()),
         sampling: (*request.sampling).clone(),
         timeout_ms: request
             .timeout
@@ -93,6 +97,7 @@ pub(super) fn from_stored(run: &StoredRun) -> Option<RunRequest> {
             provider: provider.into(),
             model: model.into(),
         }),
+        thinking: stored.thinking.as_deref().and_then(Thinking::parse),
         sampling: Arc::new(stored.sampling),
         client_tools: Arc::from([]),
         tool_choice: ToolChoice::Auto,

@@ -92,13 +92,24 @@ impl RunTask {
             ended_at_ms,
         };
         let session_id = self.began.as_ref().map(|began| began.session_id.clone());
-        let result = (self.request.source == RunSource::Agent)
-            .then(|| report::agent_result(&self.request, &outcome, &self.live, session_id.as_deref()));
+        let result = (self.request.source == RunSource::Agent).then(|| {
+            let prompt_tokens = produced.last_call.prompt();
+            report::agent_result(
+                &self.request,
+                &outcome,
+                prompt_tokens,
+                &self.live,
+                session_id.as_deref(),
+            )
+        });
         let mut finished = FinishedRun::default();
         let mut kept = Vec::new();
         if self.is_durable() {
             kept = self.kept_messages(&outcome, &produced);
-            match self.finish(&outcome, kept.clone(), result.clone()).await {
+            match self
+                .finish(&outcome, produced.last_call.prompt(), kept.clone(), result.clone())
+                .await
+            {
                 Ok(stored) => finished = stored,
                 Err(error) => {
                     outcome.end = RunEnd::Failed(RunFailure {
@@ -195,7 +206,7 @@ impl RunTask {
                 Ok(())
             };
             let stored = match begun {
-                Ok(()) => self.finish(&outcome, Vec::new(), None).await.map(|_| ()),
+                Ok(()) => self.finish(&outcome, 0, Vec::new(), None).await.map(|_| ()),
                 Err(error) => Err(error),
             };
             if let Err(error) = stored {

@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
 use super::emit::Emitter;
+use super::thinking;
+use crate::config::types::agents::Thinking;
 use crate::domain::model::{
     CallError, CallErrorClass, FinishReason, ModelCall, ModelEvent, ModelProvider, ModelRef, ToolSpec, Usage,
 };
@@ -35,6 +37,8 @@ pub(super) struct Turn<'a> {
     pub(super) request: &'a RunRequest,
     pub(super) candidates: Vec<ModelRef>,
     pub(super) system: Option<String>,
+    /// How hard the model should think, where it can.
+    pub(super) thinking: Thinking,
     pub(super) messages: Vec<Arc<Message>>,
     pub(super) tools: &'a dyn Tools,
     pub(super) tool_context: ToolContext,
@@ -61,6 +65,8 @@ pub(super) struct Produced {
     pub(super) tool_calls: Vec<ToolCall>,
     pub(super) finish: Option<FinishReason>,
     pub(super) usage: Usage,
+    /// Tokens of the last call alone; its prompt is the size of the context.
+    pub(super) last_call: Usage,
     pub(super) model: Option<ModelRef>,
     pub(super) api: &'static str,
     /// Finished rounds before the last answer: assistant messages with calls, and their results.
@@ -170,7 +176,8 @@ impl Turn<'_> {
                     // Later rounds stay with the model that answered.
                     self.candidates = vec![candidate];
                     self.budget.succeeded();
-                    produced.usage += answer.usage.unwrap_or_default();
+                    produced.last_call = answer.usage.unwrap_or_default();
+                    produced.usage += produced.last_call;
                     return CallEnd::Done(answer);
                 }
                 end => return end,
@@ -187,7 +194,10 @@ impl Turn<'_> {
             tools: Arc::clone(tools),
             tool_choice: self.request.tool_choice.clone(),
             parallel_tool_calls: self.request.parallel_tool_calls,
-            sampling: Arc::clone(&self.request.sampling),
+            sampling: match self.live.models.entry(model) {
+                Some(entry) if entry.reasoning => thinking::with_effort(&self.request.sampling, self.thinking),
+                _ => Arc::clone(&self.request.sampling),
+            },
             stream: self.request.stream || emitter.has_audience(),
             traceparent: self.request.traceparent.clone(),
         }

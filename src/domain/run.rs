@@ -12,6 +12,7 @@ use tokio_util::sync::DropGuard;
 use super::model::{CallErrorClass, FinishReason, ModelRef, Sampling, ToolChoice, ToolSpec, Usage};
 use super::{Fault, Message, Part, ToolCall};
 use crate::base::{AgentId, ConnId, DeviceId, RunId, SessionKey};
+use crate::config::types::agents::Thinking;
 
 /// Boxed future of a port method.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -101,6 +102,8 @@ pub struct RunRequest {
     pub extra_system: Option<String>,
     /// Model chosen by the caller instead of the agent's.
     pub model: Option<ModelRef>,
+    /// How hard the model should think; `None`: as the session or the agent says.
+    pub thinking: Option<Thinking>,
     /// Passed to the provider.
     pub sampling: Arc<Sampling>,
     /// Tools that the caller executes; a call of one ends the run.

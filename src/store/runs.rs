@@ -214,6 +214,7 @@ fn end_in_session(conn: &Connection, finish: &FinishRun, run: &Head) -> Result<V
                 state: finish.state,
                 appended: appended.len(),
                 usage: finish.usage,
+                prompt_tokens: finish.prompt_tokens,
                 model: finish.model.as_ref(),
                 now_ms: finish.now_ms,
             };

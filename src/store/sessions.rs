@@ -82,6 +82,7 @@ pub(super) struct Ending<'a> {
     pub state: RunState,
     pub appended: usize,
     pub usage: [u64; 4],
+    pub prompt_tokens: u64,
     pub model: Option<&'a (String, String)>,
     pub now_ms: i64,
 }
@@ -152,7 +153,7 @@ pub(super) fn ended(conn: &Connection, head: &Head, ending: &Ending<'_>) -> Resu
     let [input, output, cache_read, cache_write] = head.usage;
     let [more_input, more_output, more_read, more_write] = ending.usage;
     // A run that was stopped before the provider counted says nothing about the size of the prompt.
-    let prompt = Some(more_input.saturating_add(more_read).saturating_add(more_write)).filter(|prompt| *prompt > 0);
+    let prompt = Some(ending.prompt_tokens).filter(|prompt| *prompt > 0);
     conn.prepare_cached(ENDED)?.execute(named_params! {
         ":number": head.number,
         ":status": status,

@@ -75,6 +75,7 @@ fn finish_run(run_id: &str, key: &str, state: RunState, text: &str) -> FinishRun
         state,
         messages: vec![message("assistant", text)],
         usage: [10, 20, 3, 4],
+        prompt_tokens: 12,
         model: Some(("demo".to_owned(), "echo".to_owned())),
         error: None,
         stop_reason: None,

@@ -197,6 +197,8 @@ pub struct FinishRun {
     pub messages: Vec<NewMessage>,
     /// Added to the session's totals: input, output, cache read, cache write.
     pub usage: [u64; 4],
+    /// Prompt tokens of the last model call: how full the context is. Zero: not counted.
+    pub prompt_tokens: u64,
     /// Model that answered, `(provider, model)`.
     pub model: Option<(String, String)>,
     /// Error text.

@@ -47,6 +47,7 @@ async fn turn(store: &Store, number: u64, key: &str) {
         state: RunState::Ok,
         messages: vec![message("assistant")],
         usage: [1, 2, 3, 4],
+        prompt_tokens: 8,
         model: None,
         error: None,
         stop_reason: None,

@@ -9,6 +9,7 @@ use futures_util::FutureExt as _;
 use super::RunTask;
 use crate::agent::emit::Emitter;
 use crate::agent::prompt::system_prompt;
+use crate::agent::thinking;
 use crate::agent::turn::{Produced, Turn, TurnEnd};
 use crate::config::AgentProfile;
 use crate::domain::Message;
@@ -44,6 +45,7 @@ impl RunTask {
             request: &self.request,
             candidates,
             system: system_prompt(profile, self.request.extra_system.as_deref()),
+            thinking: thinking::level(&self.request, self.began.as_ref().map(|began| &began.settings), profile),
             messages,
             tools: self.inner.tools.as_ref(),
             tool_context: ToolContext {

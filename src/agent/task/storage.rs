@@ -89,6 +89,7 @@ impl RunTask {
     pub(super) async fn finish(
         &self,
         outcome: &RunOutcome,
+        prompt_tokens: u64,
         messages: Vec<NewMessage>,
         result: Option<Value>,
     ) -> Result<FinishedRun, StoreError> {
@@ -100,6 +101,7 @@ impl RunTask {
             state,
             messages,
             usage: [usage.input, usage.output, usage.cache_read, usage.cache_write],
+            prompt_tokens,
             model: outcome
                 .model
                 .as_ref()

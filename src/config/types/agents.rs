@@ -150,6 +150,26 @@ pub enum Thinking {
 }
 
 impl Thinking {
+    /// Every level, least first.
+    pub const ALL: [Self; 8] = [
+        Self::Off,
+        Self::Minimal,
+        Self::Low,
+        Self::Medium,
+        Self::High,
+        Self::Xhigh,
+        Self::Adaptive,
+        Self::Max,
+    ];
+
+    /// Inverse of [`Self::as_str`]; any letter case.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        Self::ALL
+            .into_iter()
+            .find(|level| level.as_str().eq_ignore_ascii_case(text))
+    }
+
     /// The name in config.
     pub const fn as_str(self) -> &'static str {
         match self {

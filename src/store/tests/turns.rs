@@ -33,7 +33,7 @@ async fn a_turn_stores_question_and_answer_and_counts_usage() {
     assert_eq!(row.status.as_deref(), Some("done"));
     assert_eq!(
         (row.message_count, row.usage, row.last_prompt_tokens),
-        (2, [10, 20, 3, 4], 17)
+        (2, [10, 20, 3, 4], 12)
     );
     assert_eq!(row.model, Some(("demo".to_owned(), "echo".to_owned())));
     assert_eq!((row.updated_at_ms, row.ended_at_ms), (3_000, Some(3_000)));

@@ -39,6 +39,7 @@ pub(super) async fn agent(ctx: RequestCtx, params: Agent) -> MethodResult {
         tool_results: Vec::new(),
         extra_system: params.extra_system_prompt,
         model,
+        thinking: send::thinking(params.thinking.as_deref())?,
         sampling: Arc::new(Sampling::new()),
         client_tools: Arc::from([]),
         tool_choice: ToolChoice::Auto,

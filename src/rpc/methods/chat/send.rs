@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::stop;
 use crate::base::RunId;
+use crate::config::types::agents::Thinking;
 use crate::domain::model::{Sampling, ToolChoice};
 use crate::domain::run::{Accepted, Conversation, RunRecord, RunRequest, RunSource};
 use crate::domain::{Fault, Part};
@@ -25,6 +26,7 @@ pub(in crate::rpc::methods) struct Outgoing {
     pub key_as_sent: String,
     pub message: String,
     pub attachments: Vec<Value>,
+    pub thinking: Option<Thinking>,
     pub timeout_ms: Option<u64>,
     pub run_id: RunId,
 }
@@ -43,6 +45,7 @@ pub(super) async fn send(ctx: RequestCtx, params: ChatSend) -> MethodResult {
             key_as_sent: params.session_key,
             message: params.message,
             attachments: params.attachments.unwrap_or_default(),
+            thinking: thinking(params.thinking.as_deref())?,
             timeout_ms: params.timeout_ms,
             run_id: RunId::new(params.idempotency_key.as_str()),
         },
@@ -70,6 +73,7 @@ pub(in crate::rpc::methods) async fn submit(ctx: &RequestCtx, outgoing: Outgoing
         tool_results: Vec::new(),
         extra_system: None,
         model: None,
+        thinking: outgoing.thinking,
         sampling: Arc::new(Sampling::new()),
         client_tools: Arc::from([]),
         tool_choice: ToolChoice::Auto,
@@ -94,6 +98,17 @@ pub(in crate::rpc::methods) fn input(message: &str, attachments: &[Value]) -> Re
         return Err(Fault::invalid("message or attachment required"));
     }
     Ok(parts)
+}
+
+/// The thinking level a caller asked for; blank: none.
+pub(in crate::rpc::methods) fn thinking(level: Option<&str>) -> Result<Option<Thinking>, Fault> {
+    let Some(level) = level.map(str::trim).filter(|level| !level.is_empty()) else {
+        return Ok(None);
+    };
+    Thinking::parse(level).map(Some).ok_or_else(|| {
+        let known = Thinking::ALL.map(Thinking::as_str).join("|");
+        Fault::invalid(format!("invalid thinking level \"{level}\" (use {known})"))
+    })
 }
 
 /// Zero means none.

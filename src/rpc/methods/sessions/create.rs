@@ -45,6 +45,7 @@ pub(super) async fn create(ctx: RequestCtx, params: SessionsCreate) -> MethodRes
             target,
             message,
             attachments,
+            thinking: None,
             timeout_ms: params.timeout_ms,
             run_id: run_id.clone(),
         };

@@ -7,7 +7,7 @@ use crate::base::{RunId, SessionKey};
 use crate::domain::Fault;
 use crate::domain::run::AbortRequest;
 use crate::rpc::method::{MethodResult, RequestCtx, payload};
-use crate::rpc::methods::chat::send::{Outgoing, acknowledgement, submit};
+use crate::rpc::methods::chat::send::{Outgoing, acknowledgement, submit, thinking};
 use crate::rpc::methods::store_fault;
 use crate::rpc::methods::target::{Target, is_admin, owner};
 use crate::wire::params::sessions::{SessionsAbort, SessionsSend};
@@ -41,6 +41,7 @@ async fn deliver(ctx: RequestCtx, params: SessionsSend, interrupt: bool) -> Meth
         key_as_sent: params.key,
         message: params.message,
         attachments: params.attachments.unwrap_or_default(),
+        thinking: thinking(params.thinking.as_deref())?,
         timeout_ms: params.timeout_ms,
         run_id: run_id.clone(),
     };
