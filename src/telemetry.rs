@@ -4,6 +4,7 @@ pub mod events;
 pub mod logs;
 pub mod metrics;
 pub mod names;
+pub mod requests;
 pub mod ring;
 
 pub use logs::LogSettings;

@@ -218,6 +218,10 @@ impl Turn<'_> {
             model: &call.model,
             error,
             duration: began.elapsed(),
+            tokens: match &end {
+                CallEnd::Done(answer) => answer.usage.map(|usage| [usage.prompt(), usage.output]),
+                _ => None,
+            },
         }
         .emit();
         end

@@ -1,5 +1,6 @@
 //! `gateway run`: from settings to a served gateway and back to an exit code.
 
+use std::io;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -96,9 +97,9 @@ async fn serve_gateway(booted: Booted, log_control: LogControl) -> anyhow::Resul
     let recovery = gateway.services.store.recover(gateway.services.clock.now_ms()).await?;
 
     let listening = Listening::start(&gateway, &snapshot, listeners, management, tls, &metrics);
-    spawn_tasks(&gateway, &metrics)?;
+    spawn_tasks(&gateway, &metrics);
     announce(&snapshot, &started.fallback, &listening, started.token_created);
-    go(&gateway, &recovery);
+    go(&gateway, &recovery)?;
 
     let (ask, asked) = mpsc::channel(1);
     let servers = listening.servers();
@@ -144,13 +145,23 @@ async fn impatient(signals: &mut Signals, gateway: &Gateway) -> &'static str {
 }
 
 /// Handlers are ready: runs are welcome, and those of an earlier process go on.
-fn go(gateway: &Gateway, recovery: &Recovery) {
-    gateway.services.lifecycle.advance(Phase::Running);
+fn go(gateway: &Gateway, recovery: &Recovery) -> io::Result<()> {
+    let lifecycle = &gateway.services.lifecycle;
+    lifecycle.advance(Phase::Running);
+    // Not earlier: a gateway that starts refuses handshakes.
+    gateway.probes.liveness().watch(
+        Arc::new(SelfHandshake {
+            surface: gateway.control_plane.clone(),
+        }),
+        tokio::runtime::Handle::current(),
+        lifecycle.stop.clone(),
+    )?;
     gateway.runs.resume(recovery);
     tracing::info!(target: "gateway", "ready");
+    Ok(())
 }
 
-fn spawn_tasks(gateway: &Gateway, metrics: &MetricsHandle) -> anyhow::Result<()> {
+fn spawn_tasks(gateway: &Gateway, metrics: &MetricsHandle) {
     let services = &gateway.services;
     let (tasks, stop) = (&services.lifecycle.tasks, &services.lifecycle.stop);
     tasks.spawn(services.hub.clone().run_ticks(stop.clone()));
@@ -158,15 +169,7 @@ fn spawn_tasks(gateway: &Gateway, metrics: &MetricsHandle) -> anyhow::Result<()>
     tasks.spawn(gateway.lag.clone().run(stop.clone()));
     tasks.spawn(gateway.probes.clone().run(stop.clone()));
     tasks.spawn(gateway.grpc_health.clone().run(stop.clone()));
-    gateway.probes.liveness().watch(
-        Arc::new(SelfHandshake {
-            surface: gateway.control_plane.clone(),
-        }),
-        tokio::runtime::Handle::current(),
-        stop.clone(),
-    )?;
     upkeep::spawn(gateway, metrics.clone());
-    Ok(())
 }
 
 fn announce(

@@ -54,6 +54,8 @@ async fn keep_metrics(gateway: Gateway, handle: MetricsHandle, stop: Cancellatio
         let active = gateway.services.runs.active();
         metrics::gauge!(names::RUNS_ACTIVE, "state" => "queued").set(active.queued as f64);
         metrics::gauge!(names::RUNS_ACTIVE, "state" => "running").set(active.running as f64);
+        metrics::gauge!(names::SESSION_QUEUE, "state" => "queued").set(active.queued as f64);
+        metrics::gauge!(names::SESSION_QUEUE, "state" => "processing").set(active.sessions.len() as f64);
         metrics::gauge!(names::WS_CONNECTIONS).set(gateway.services.hub.connections() as f64);
         metrics::gauge!(names::READY).set(if gateway.probes.failing().await.is_empty() {
             1.0

@@ -34,6 +34,25 @@ pub enum FaultKind {
     Internal,
 }
 
+impl FaultKind {
+    /// The label in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::Conflict => "conflict",
+            Self::TooLarge => "too_large",
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::Upstream => "upstream",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::Internal => "internal",
+        }
+    }
+}
+
 /// An error for a caller. `message` is public: it names the thing and the remedy and holds no secret.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{message}")]

@@ -41,6 +41,22 @@ impl<'a> Route<'a> {
         }
     }
 
+    /// The label in metrics: what is routed on, never what a client sent.
+    pub(super) const fn template(self) -> &'static str {
+        match self {
+            Self::Liveness => "/healthz",
+            Self::Readiness => "/readyz",
+            Self::Startup => "/startupz",
+            Self::Models => "/v1/models",
+            Self::Model(_) => "/v1/models/{id}",
+            Self::Chat => "/v1/chat/completions",
+            Self::Metrics => "/api/diagnostics/prometheus",
+            Self::Page => "/",
+            Self::UnknownApi => "/v1/{unknown}",
+            Self::Unknown => "unknown",
+        }
+    }
+
     /// `Allow` of the route; `None`: there is nothing to allow.
     pub(super) const fn allow(self) -> Option<&'static str> {
         match self {

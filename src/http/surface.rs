@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -26,6 +27,7 @@ use crate::domain::{Fault, FaultKind, Principal, Scope};
 use crate::health::Probes;
 use crate::lifecycle::Lifecycle;
 use crate::live::{Live, LiveHandle};
+use crate::telemetry::requests::HttpRequests;
 
 /// Renders all metrics as Prometheus text.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -58,6 +60,7 @@ pub(super) struct Inner {
     settings: ArcSwap<Settings>,
     /// Agent requests at work.
     pub(super) in_flight: Arc<AtomicUsize>,
+    requests: HttpRequests,
 }
 
 /// The HTTP surface; cheap to clone.
@@ -80,6 +83,7 @@ impl Surface {
             ports,
             settings: ArcSwap::from_pointee(settings),
             in_flight: Arc::new(AtomicUsize::new(0)),
+            requests: HttpRequests::default(),
         }))
     }
 
@@ -89,11 +93,13 @@ impl Surface {
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
     {
+        let began = Instant::now();
         let id = request_id::of(request.headers());
         let is_http2 = request.version() == Version::HTTP_2;
         let live = self.0.ports.live.load();
         let settings = self.0.settings(&live);
         let hsts = settings.hsts.clone();
+        let (route, method) = (route_label(&request, &settings), method_label(request.method()));
         let exchange = Exchange {
             surface: &self.0,
             live,
@@ -105,6 +111,9 @@ impl Surface {
             tracing::error!(target: "http", request_id = ?id, "a handler panicked");
             reply::text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         });
+        self.0
+            .requests
+            .answered(route, method, response.status().as_u16(), began.elapsed());
         let draining = self.0.ports.lifecycle.is_draining();
         let headers = response.headers_mut();
         reply::put_security_headers(headers, hsts.as_ref());
@@ -223,6 +232,31 @@ impl Exchange<'_> {
             }),
             Err(never) => match never {},
         }
+    }
+}
+
+fn route_label<B>(request: &Request<B>, settings: &Settings) -> &'static str {
+    if upgrade::is_wanted(request.version(), request.headers()) {
+        "websocket"
+    } else if is_grpc(request.headers()) {
+        "grpc"
+    } else {
+        Route::of(request.uri().path(), settings).template()
+    }
+}
+
+/// Clients may invent methods; labels must not grow with them.
+fn method_label(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        Method::CONNECT => "CONNECT",
+        _ => "other",
     }
 }
 

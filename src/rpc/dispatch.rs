@@ -32,6 +32,8 @@ use crate::wire::frame::{self, FrameError};
 
 /// Calls of a method of the other role in a row that are answered; the next one closes the connection.
 const MAX_UNAUTHORIZED: u32 = 11;
+/// Outcome of requests that succeed.
+const OK: &str = "ok";
 /// How long the handlers of a connection that is gone may go on.
 const ORPHAN_GRACE: Duration = Duration::from_secs(30);
 
@@ -94,14 +96,17 @@ impl Session {
                 return;
             }
         };
-        if let Some(payload) = self.cached(&request.method, request.params) {
+        if let Some((method, payload)) = self.cached(&request.method, request.params) {
             self.unauthorized = 0;
+            self.surface.requests().answered(method, OK);
             driver.send(frame::success(&request.id, payload.get()));
             return;
         }
         match self.prepare(&request.method) {
             Ok(method) => self.start(driver, method, &request.id, request.params).await,
             Err(fault) => {
+                let method = registry::find(&request.method).map_or("unknown", |method| method.name);
+                self.surface.requests().answered(method, fault.kind.as_str());
                 if self.unauthorized > MAX_UNAUTHORIZED {
                     self.outbox.close(1008, "repeated unauthorized calls");
                 } else {
@@ -112,12 +117,12 @@ impl Session {
     }
 
     /// Payloads that are kept as JSON are answered without a handler.
-    fn cached(&self, method: &str, params: Option<&RawValue>) -> Option<Arc<RawValue>> {
+    fn cached(&self, method: &str, params: Option<&RawValue>) -> Option<(&'static str, Arc<RawValue>)> {
         let services = self.surface.services();
         match method {
-            "health" if params.is_none_or(|params| params.get() == "{}") => services.health.cached(),
+            "health" if params.is_none_or(|params| params.get() == "{}") => Some(("health", services.health.cached()?)),
             "system-presence" if authorize(Access::Operator(Scope::Read), &self.principal).is_ok() => {
-                Some(services.hub.presence())
+                Some(("system-presence", services.hub.presence()))
             }
             _ => None,
         }
@@ -156,6 +161,7 @@ impl Session {
         {
             Ok(slot) => slot,
             Err(fault) => {
+                self.surface.requests().answered(method.name, fault.kind.as_str());
                 driver.send(self.failure(&Value::from(id), fault.into()));
                 return;
             }
@@ -175,6 +181,7 @@ impl Session {
             interim: Arc::clone(&reply) as Arc<dyn Interim>,
         };
         let protocol = self.conn.protocol;
+        let surface = self.surface.clone();
         let mut answer = Box::pin(async move {
             let run = AssertUnwindSafe(async move { (method.run)(context, params).await });
             let result = match run.catch_unwind().await {
@@ -184,6 +191,10 @@ impl Session {
                     Err(Fault::new(FaultKind::Internal, format!("{} failed unexpectedly", method.name)).into())
                 }
             };
+            let outcome = result
+                .as_ref()
+                .map_or_else(|failure| failure.fault.kind.as_str(), |_| OK);
+            surface.requests().answered(method.name, outcome);
             if result.is_ok()
                 && let Some(slot) = slot
             {
@@ -198,6 +209,7 @@ impl Session {
             return;
         }
         let outbox = Arc::clone(&self.outbox);
+        let surface = self.surface.clone();
         let gone = self.gone.clone();
         outbox.request_started();
         services.lifecycle.tasks.spawn(async move {
@@ -207,7 +219,10 @@ impl Session {
             };
             let text = tokio::select! {
                 text = answer => Some(text),
-                () = orphaned => None,
+                () = orphaned => {
+                    surface.requests().answered(method.name, "abandoned");
+                    None
+                }
             };
             outbox.request_done(text);
             reply.finish();

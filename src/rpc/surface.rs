@@ -18,6 +18,7 @@ use crate::domain::Principal;
 use crate::domain::event::{Event, Publisher};
 use crate::lifecycle::Phase;
 use crate::services::Services;
+use crate::telemetry::requests::RpcRequests;
 use crate::wire::connect::ConnectParams;
 
 /// From the upgrade to an accepted `connect`, unless configured.
@@ -61,6 +62,7 @@ struct Inner {
     services: Services,
     options: SurfaceOptions,
     writes: WriteBudget,
+    requests: RpcRequests,
 }
 
 impl Surface {
@@ -70,6 +72,7 @@ impl Surface {
             services,
             options,
             writes: WriteBudget::default(),
+            requests: RpcRequests::default(),
         }))
     }
 
@@ -83,6 +86,11 @@ impl Surface {
 
     pub(super) fn services(&self) -> &Services {
         &self.0.services
+    }
+
+    /// Counters of requests.
+    pub(super) fn requests(&self) -> &RpcRequests {
+        &self.0.requests
     }
 
     pub(super) fn writes(&self) -> &WriteBudget {

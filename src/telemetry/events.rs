@@ -76,6 +76,8 @@ pub struct ModelCalled<'a> {
     pub error: Option<&'static str>,
     /// From sending to the last event.
     pub duration: Duration,
+    /// Prompt and completion tokens, if the provider counted.
+    pub tokens: Option<[u64; 2]>,
 }
 
 impl ModelCalled<'_> {
@@ -94,6 +96,12 @@ impl ModelCalled<'_> {
         ];
         metrics::counter!(names::MODEL_CALL, &labels).increment(1);
         metrics::histogram!(names::MODEL_CALL_DURATION, &labels).record(self.duration.as_secs_f64());
+        for (kind, count) in ["input", "output"].into_iter().zip(self.tokens.into_iter().flatten()) {
+            #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
+            metrics::histogram!(names::GEN_AI_TOKENS, "model" => self.model.to_owned(),
+                "provider" => self.provider.to_owned(), "token_type" => kind)
+            .record(count as f64);
+        }
     }
 }
 

@@ -11,6 +11,36 @@ const SECONDS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0,
 ];
 
+/// Bounds of token counts, as the semantic conventions for generative AI advise.
+const TOKENS: &[f64] = &[
+    1.0,
+    4.0,
+    16.0,
+    64.0,
+    256.0,
+    1_024.0,
+    4_096.0,
+    16_384.0,
+    65_536.0,
+    262_144.0,
+    1_048_576.0,
+    4_194_304.0,
+];
+
+const MIB: f64 = 1_048_576.0;
+
+/// Bounds of memory sizes: from an idle gateway to one that needs a look.
+const BYTES: &[f64] = &[
+    16.0 * MIB,
+    32.0 * MIB,
+    64.0 * MIB,
+    128.0 * MIB,
+    256.0 * MIB,
+    512.0 * MIB,
+    1_024.0 * MIB,
+    4_096.0 * MIB,
+];
+
 /// Renders the metrics of this process.
 #[derive(Clone)]
 pub struct MetricsHandle {
@@ -26,11 +56,15 @@ impl MetricsHandle {
     pub fn install(version: &'static str) -> Result<Self, BuildError> {
         let prometheus = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
+            .set_buckets_for_metric(Matcher::Full(names::GEN_AI_TOKENS.to_owned()), TOKENS)?
+            .set_buckets_for_metric(Matcher::Full(names::MEMORY_RSS.to_owned()), BYTES)?
             .install_recorder()?;
         for metric in TABLE {
             match metric.kind {
                 Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
                 Kind::Gauge => metrics::describe_gauge!(metric.name, metric.help),
+                Kind::Tokens => metrics::describe_histogram!(metric.name, metrics::Unit::Count, metric.help),
+                Kind::Bytes => metrics::describe_histogram!(metric.name, metrics::Unit::Bytes, metric.help),
                 Kind::Seconds => metrics::describe_histogram!(metric.name, metrics::Unit::Seconds, metric.help),
             }
         }
@@ -46,16 +80,24 @@ impl MetricsHandle {
     /// The text exposition of everything recorded so far.
     pub fn render(&self) -> String {
         self.process.collect();
-        let memory = metrics_process::collector::collect();
-        if let Some(resident) = memory.resident_memory_bytes {
-            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-            metrics::gauge!(names::MEMORY_BYTES, "kind" => "rss").set(resident as f64);
+        if let Some(resident) = resident_bytes() {
+            metrics::gauge!(names::MEMORY_BYTES, "kind" => "rss").set(resident);
         }
         self.prometheus.render()
     }
 
-    /// Moves histogram samples out of their buffers; must be called every few seconds.
+    /// Takes a sample of the memory and moves histogram samples out of their buffers; must be called every few seconds.
     pub fn upkeep(&self) {
+        if let Some(resident) = resident_bytes() {
+            metrics::histogram!(names::MEMORY_RSS).record(resident);
+        }
         self.prometheus.run_upkeep();
     }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
+fn resident_bytes() -> Option<f64> {
+    metrics_process::collector::collect()
+        .resident_memory_bytes
+        .map(|bytes| bytes as f64)
 }

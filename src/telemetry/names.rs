@@ -11,6 +11,10 @@ pub enum Kind {
     Gauge,
     /// Distribution in seconds.
     Seconds,
+    /// Distribution of token counts.
+    Tokens,
+    /// Distribution of sizes.
+    Bytes,
 }
 
 /// One metric.
@@ -44,11 +48,13 @@ metrics_table! {
     MODEL_CALL = Counter "openclaw_model_call_total" ["api", "error_category", "model", "outcome", "provider", "transport"] "Requests to model providers.";
     MODEL_CALL_DURATION = Seconds "openclaw_model_call_duration_seconds" ["api", "error_category", "model", "outcome", "provider", "transport"] "Duration of requests to model providers.";
     MODEL_TOKENS = Counter "openclaw_model_tokens_total" ["agent", "channel", "model", "provider", "token_type"] "Tokens by type: input, output, cache_read, cache_write.";
+    GEN_AI_TOKENS = Tokens "openclaw_gen_ai_client_token_usage" ["model", "provider", "token_type"] "Tokens of one request to a model provider, by type: input, output.";
+    SESSION_QUEUE = Gauge "openclaw_session_queue_depth" ["state"] "Accepted messages of sessions: queued, processing.";
     RUNS_ACTIVE = Gauge "openclaw_runs_active" ["state"] "Runs that wait or work.";
     LANE_WAIT = Seconds "openclaw_queue_lane_wait_seconds" ["lane"] "Time between acceptance of a run and its turn.";
-    HTTP_REQUESTS = Counter "openclaw_http_requests_total" ["method", "route", "status"] "HTTP requests by route.";
+    HTTP_REQUESTS = Counter "openclaw_http_requests_total" ["method", "route", "status"] "HTTP requests of the main listener by route.";
     HTTP_DURATION = Seconds "openclaw_http_request_duration_seconds" ["method", "route"] "Time to the response head.";
-    RPC_REQUESTS = Counter "openclaw_gateway_rpc_requests_total" ["method", "outcome"] "WebSocket requests by method.";
+    RPC_REQUESTS = Counter "openclaw_gateway_rpc_requests_total" ["method", "outcome"] "WebSocket requests by method; outcome is ok or the class of the error.";
     WS_CONNECTIONS = Gauge "openclaw_ws_connections" [] "Authenticated WebSocket connections.";
     AUTH_FAILURES = Counter "openclaw_auth_failures_total" ["surface", "reason"] "Refused credentials.";
     CONFIG_RELOADS = Counter "openclaw_config_reloads_total" ["result"] "Reload attempts: applied, rejected, unchanged.";
@@ -56,6 +62,7 @@ metrics_table! {
     READY = Gauge "openclaw_ready" [] "1 if readiness is true.";
     STORE_COMMITS = Counter "openclaw_store_commits_total" [] "Transactions that reached the disk.";
     STORE_BYTES = Gauge "openclaw_store_bytes" [] "Size of the state database.";
+    MEMORY_RSS = Bytes "openclaw_memory_rss_bytes" [] "Resident memory over time.";
     MEMORY_BYTES = Gauge "openclaw_memory_bytes" ["kind"] "Memory of the process.";
 }
 
@@ -72,7 +79,8 @@ mod tests {
             match metric.kind {
                 super::Kind::Counter => assert!(metric.name.ends_with("_total"), "{}", metric.name),
                 super::Kind::Seconds => assert!(metric.name.ends_with("_seconds"), "{}", metric.name),
-                super::Kind::Gauge => {}
+                super::Kind::Bytes => assert!(metric.name.ends_with("_bytes"), "{}", metric.name),
+                super::Kind::Gauge | super::Kind::Tokens => {}
             }
         }
     }

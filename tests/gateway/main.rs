@@ -20,6 +20,7 @@ mod durability;
 mod house;
 mod http;
 mod lifecycle;
+mod metrics;
 mod openai;
 mod provider_faults;
 mod transcripts;
