@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod fs;
 pub mod ids;
+pub mod line_file;
 pub mod net;
 pub mod redact;
 pub mod secret;

@@ -4,8 +4,11 @@ pub mod events;
 pub mod logs;
 pub mod metrics;
 pub mod names;
+pub mod redaction;
 pub mod requests;
 pub mod ring;
+pub mod rolling;
+pub mod tail;
 
 pub use logs::LogSettings;
 pub use metrics::MetricsHandle;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::logs::RingTail;
+use super::logs::Logs;
 use crate::agent::{AgentRuns, AgentRunsDeps};
 use crate::auth::{self, Authenticator};
 use crate::base::{Clock, SystemClock};
@@ -23,7 +23,6 @@ use crate::models::{HttpClients, Registry};
 use crate::rpc::{Surface, SurfaceOptions};
 use crate::services::Services;
 use crate::store::{Store, StoreOptions};
-use crate::telemetry::logs::LogControl;
 
 /// How many runs may be at work at once.
 pub(super) fn max_concurrent(snapshot: &Snapshot) -> usize {
@@ -48,14 +47,14 @@ pub(super) struct Gateway {
     pub(super) control_plane: Surface,
     /// Connection pools of model providers.
     pub(super) http: HttpClients,
-    /// Level of the log.
-    pub(super) logs: LogControl,
+    /// The log.
+    pub(super) logs: Logs,
 }
 
 /// Builds everything. Opens the store; binds and spawns nothing.
 pub(super) async fn build(
     snapshot: Arc<Snapshot>,
-    logs: LogControl,
+    logs: Logs,
     config: Arc<dyn ConfigControl>,
 ) -> anyhow::Result<Gateway> {
     let lifecycle = Lifecycle::new();
@@ -116,9 +115,7 @@ pub(super) async fn build(
         runs: Arc::new(runs.clone()) as Arc<dyn Runs>,
         channels,
         health,
-        logs: Arc::new(RingTail {
-            ring: logs.ring.clone(),
-        }),
+        logs: Arc::new(logs.clone()),
         identity: Arc::new(auth::public_identity(&own_identity)),
         lifecycle,
         clock,

@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use super::build::{Gateway, max_concurrent};
 use super::config_desk::Order;
 use super::listening::{Listening, PreparedListening};
-use super::logs::console_level;
 use crate::bus::ClientView;
 use crate::config::load::{LoadInput, Loaded};
 use crate::config::reload::{Reload, Reloader};
@@ -192,7 +191,7 @@ impl ReloadTask {
         services.snapshots.set_waiting(None);
         self.listening.commit(prepared);
         self.gateway.runs.set_max_concurrent(max_concurrent(snapshot));
-        self.gateway.logs.set_level(&console_level(snapshot));
+        self.gateway.logs.apply(snapshot);
         ConfigReload::Applied {
             generation: snapshot.generation,
             paths: changed,

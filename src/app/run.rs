@@ -11,7 +11,7 @@ use super::boot::{self, Booted, EXIT_TAKEN};
 use super::build::{self, Gateway};
 use super::config_desk::ConfigDesk;
 use super::listening::{Listening, main_addresses, open_tls};
-use super::logs::log_settings;
+use super::logs::Logs;
 use super::reload::{ReloadTask, keep_last_good};
 use super::serve::{self, BindError, ListenAddress};
 use super::signals::{Request, Signals};
@@ -22,7 +22,6 @@ use crate::lifecycle::Phase;
 use crate::settings::RunSettings;
 use crate::store::Recovery;
 use crate::telemetry::MetricsHandle;
-use crate::telemetry::logs::{self, LogControl};
 
 /// A second signal ends the process with this code: 128 + SIGTERM.
 const EXIT_SIGNALLED: u8 = 143;
@@ -40,7 +39,7 @@ pub fn run(settings: RunSettings) -> ExitCode {
         }
     };
     let snapshot = &booted.started.loaded.snapshot;
-    let log_control = logs::install(&log_settings(&settings, snapshot, booted.input.around.container));
+    let logs = Logs::install(&settings, snapshot, booted.input.around.container);
     for flag in settings.without_effect() {
         tracing::warn!(target: "gateway", "{flag} has no effect in this version");
     }
@@ -55,9 +54,10 @@ pub fn run(settings: RunSettings) -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    let code = runtime.block_on(serve_until_stopped(booted, log_control));
+    let code = runtime.block_on(serve_until_stopped(booted, logs.clone()));
     // What still blocks now (a hung name lookup, a slow disk) must not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
+    logs.flush();
     code
 }
 
@@ -66,8 +66,8 @@ fn complain(text: &str) {
     eprintln!("{text}");
 }
 
-async fn serve_until_stopped(booted: Booted, log_control: LogControl) -> ExitCode {
-    match Box::pin(serve_gateway(booted, log_control)).await {
+async fn serve_until_stopped(booted: Booted, logs: Logs) -> ExitCode {
+    match Box::pin(serve_gateway(booted, logs)).await {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("Gateway failed to start: {error:#}"));
@@ -79,7 +79,7 @@ async fn serve_until_stopped(booted: Booted, log_control: LogControl) -> ExitCod
     }
 }
 
-async fn serve_gateway(booted: Booted, log_control: LogControl) -> anyhow::Result<ExitCode> {
+async fn serve_gateway(booted: Booted, logs: Logs) -> anyhow::Result<ExitCode> {
     let Booted { input, started, lock } = booted;
     let snapshot = Arc::clone(&started.loaded.snapshot);
     let mut signals = Signals::listen()?;
@@ -93,7 +93,7 @@ async fn serve_gateway(booted: Booted, log_control: LogControl) -> anyhow::Resul
     };
     let tls = open_tls(&snapshot).await?;
     let (desk, orders) = ConfigDesk::new();
-    let gateway = build::build(Arc::clone(&snapshot), log_control, Arc::new(desk)).await?;
+    let gateway = build::build(Arc::clone(&snapshot), logs, Arc::new(desk)).await?;
     let recovery = gateway.services.store.recover(gateway.services.clock.now_ms()).await?;
 
     let listening = Listening::start(&gateway, &snapshot, listeners, management, tls, &metrics);

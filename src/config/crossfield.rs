@@ -5,6 +5,7 @@ use super::types::Config;
 use super::types::channels::BUILT_IN;
 use super::types::gateway::TailscaleMode;
 use crate::base::net;
+use crate::telemetry::redaction;
 
 /// Built-in replacements of upstream plugins: their entry is used.
 const BUILT_IN_PLUGINS: &[&str] = &["diagnostics-prometheus", "diagnostics-otel"];
@@ -68,6 +69,11 @@ pub fn warnings(config: &Config) -> Vec<Issue> {
     if !plugins.is_empty() {
         let text = format!("script plugins do not run in this gateway: {}", plugins.join(", "));
         out.push(Issue::warning("plugins", text));
+    }
+    for (index, pattern) in config.logging.redact_patterns.iter().flatten().enumerate() {
+        if let Some(problem) = redaction::problem(index, pattern) {
+            out.push(Issue::warning(format!("logging.redactPatterns[{index}]"), problem));
+        }
     }
     if config.gateway.tailscale.mode != TailscaleMode::Off {
         out.push(Issue::warning(

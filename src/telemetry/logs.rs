@@ -1,18 +1,28 @@
-//! The log subscriber: console in three styles, the in-memory ring, one level filter that can change at run time.
+//! The log subscriber: console in three styles, a file, the newest lines in memory. Everything about it can change at
+//! run time.
 
-use std::fmt::Write as _;
-use std::io::{IsTerminal, Write as _};
+mod console;
+mod layer;
 
-use serde_json::{Map, Value, json};
-use tracing::field::{Field, Visit};
-use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::layer::{Context, SubscriberExt as _};
-use tracing_subscriber::registry::LookupSpan;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tracing::Level;
+use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, reload};
+use tracing_subscriber::{EnvFilter, reload};
 
+use self::layer::GatewayLayer;
+use super::redaction::Redaction;
 use super::ring::LogRing;
-use crate::base::redact;
+use super::rolling::{FileSettings, Rolling};
+use crate::base::line_file::LineFile;
+
+/// How long the last lines may take to reach the file.
+const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Form of console lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,56 +35,146 @@ pub enum ConsoleStyle {
     Json,
 }
 
+/// How much is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Nothing.
+    Silent,
+    /// Errors.
+    Error,
+    /// And warnings.
+    Warn,
+    /// And the life of the process.
+    Info,
+    /// And requests.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Verbosity {
+    /// The level with this name (`silent`, `fatal`, `error`, `warn`, `info`, `debug`, `trace`).
+    pub fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "silent" => Self::Silent,
+            // Nothing is logged as fatal: what ends the process is an error.
+            "fatal" | "error" => Self::Error,
+            "warn" => Self::Warn,
+            "info" => Self::Info,
+            "debug" => Self::Debug,
+            "trace" => Self::Trace,
+            _ => return None,
+        })
+    }
+
+    fn shows(self, level: Level) -> bool {
+        let needed = match level {
+            Level::ERROR => Self::Error,
+            Level::WARN => Self::Warn,
+            Level::INFO => Self::Info,
+            Level::DEBUG => Self::Debug,
+            Level::TRACE => Self::Trace,
+        };
+        self >= needed
+    }
+
+    const fn directive(self) -> &'static str {
+        match self {
+            Self::Silent => "off",
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
 /// How to log.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
-    /// `silent`, `fatal`, `error`, `warn`, `info`, `debug` or `trace`.
-    pub level: String,
+    /// What the console shows.
+    pub console_level: Verbosity,
+    /// What the file holds.
+    pub file_level: Verbosity,
     /// Console form; `None`: pretty on a terminal, else compact.
     pub style: Option<ConsoleStyle>,
+    /// Whether pretty lines are coloured; `None`: on a terminal.
+    pub colors: Option<bool>,
+    /// What is masked.
+    pub redaction: Redaction,
+    /// The log file, if there is one.
+    pub file: Option<FileSettings>,
 }
 
-/// Changes the level at run time.
+struct LogFile {
+    settings: FileSettings,
+    lines: LineFile,
+}
+
+/// Settings in force.
+struct Active {
+    console_level: Verbosity,
+    file_level: Verbosity,
+    style: ConsoleStyle,
+    colors: bool,
+    redaction: Redaction,
+    file: Option<Arc<LogFile>>,
+}
+
+/// Changes how the process logs.
 #[derive(Clone)]
 pub struct LogControl {
     filter: reload::Handle<EnvFilter, tracing_subscriber::Registry>,
+    active: Arc<ArcSwap<Active>>,
+    /// The last file that could not be opened, so that it is complained about once.
+    refused: Arc<Mutex<Option<FileSettings>>>,
     /// The newest lines.
     pub ring: LogRing,
 }
 
 impl LogControl {
-    /// Sets the level for everything that follows.
-    pub fn set_level(&self, level: &str) {
-        if let Err(error) = self.filter.reload(filter(level)) {
+    /// Puts settings in force for everything that follows. A file that cannot be opened is warned about; the console and
+    /// the memory go on.
+    pub fn apply(&self, settings: &LogSettings) {
+        if let Err(error) = self.filter.reload(filter(settings)) {
             tracing::warn!(target: "gateway", %error, "log level could not be changed");
         }
+        let (file, problem) = open_file(settings, self.active.load().file.as_ref());
+        self.active.store(Arc::new(active(settings, file)));
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        match (problem, &settings.file) {
+            (Some(error), Some(file)) if refused.as_ref() != Some(file) => {
+                *refused = Some(file.clone());
+                let path = file.current();
+                tracing::warn!(target: "gateway", path = %path.display(), %error,
+                    "log file cannot be used (check logging.file and its folder); logging goes on without it");
+            }
+            (Some(_), _) => {}
+            (None, _) => *refused = None,
+        }
     }
-}
 
-fn filter(level: &str) -> EnvFilter {
-    let directive = match level {
-        "silent" => "off",
-        "fatal" => "error",
-        other => other,
-    };
-    // Libraries speak only when something is wrong; our own targets follow the level.
-    EnvFilter::try_new(format!(
-        "{directive},hyper=warn,h2=warn,tower=warn,reqwest=warn,rustls=warn"
-    ))
-    .unwrap_or_else(|_| EnvFilter::new("info"))
+    /// The file that is written today, if there is one.
+    pub fn file(&self) -> Option<PathBuf> {
+        self.active.load().file.as_ref().map(|file| file.settings.current())
+    }
+
+    /// Waits a moment for the last lines to reach the file. Blocking; for the end of the process.
+    pub fn flush(&self) {
+        if let Some(file) = &self.active.load().file {
+            file.lines.flush(LAST_LINES);
+        }
+    }
 }
 
 /// Installs the subscriber of the process.
 pub fn install(settings: &LogSettings) -> LogControl {
     let ring = LogRing::default();
-    let (filter, handle) = reload::Layer::new(filter(&settings.level));
-    let style = settings.style.unwrap_or(if std::io::stderr().is_terminal() {
-        ConsoleStyle::Pretty
-    } else {
-        ConsoleStyle::Compact
-    });
+    let (filter, handle) = reload::Layer::new(filter(settings));
+    let active = Arc::new(ArcSwap::from_pointee(active(settings, None)));
     let layer = GatewayLayer {
-        style,
+        active: Arc::clone(&active),
         ring: ring.clone(),
     };
     // A second installation in one process (tests) keeps the first subscriber.
@@ -86,155 +186,58 @@ pub fn install(settings: &LogSettings) -> LogControl {
     {
         tracing::debug!(target: "gateway", "a log subscriber is installed already");
     }
-    LogControl { filter: handle, ring }
+    let control = LogControl {
+        filter: handle,
+        active,
+        refused: Arc::default(),
+        ring,
+    };
+    control.apply(settings);
+    control
 }
 
-struct GatewayLayer {
-    style: ConsoleStyle,
-    ring: LogRing,
+fn filter(settings: &LogSettings) -> EnvFilter {
+    let most = match settings.file {
+        Some(_) => settings.console_level.max(settings.file_level),
+        None => settings.console_level,
+    };
+    // Libraries speak only when something is wrong; our own targets follow the level.
+    EnvFilter::try_new(format!(
+        "{},hyper=warn,h2=warn,tower=warn,reqwest=warn,rustls=warn",
+        most.directive()
+    ))
+    .unwrap_or_else(|_| EnvFilter::new("info"))
 }
 
-#[derive(Default)]
-struct Fields {
-    message: String,
-    rest: Map<String, Value>,
-}
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            self.message = format!("{value:?}");
+fn active(settings: &LogSettings, file: Option<Arc<LogFile>>) -> Active {
+    let terminal = io::stderr().is_terminal();
+    Active {
+        console_level: settings.console_level,
+        file_level: settings.file_level,
+        style: settings.style.unwrap_or(if terminal {
+            ConsoleStyle::Pretty
         } else {
-            self.rest
-                .insert(field.name().to_owned(), Value::String(format!("{value:?}")));
-        }
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        if field.name() == "message" {
-            value.clone_into(&mut self.message);
-        } else {
-            self.rest
-                .insert(field.name().to_owned(), Value::String(value.to_owned()));
-        }
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.rest.insert(field.name().to_owned(), value.into());
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.rest.insert(field.name().to_owned(), value.into());
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.rest.insert(field.name().to_owned(), value.into());
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.rest.insert(field.name().to_owned(), value.into());
+            ConsoleStyle::Compact
+        }),
+        colors: settings.colors.unwrap_or(terminal),
+        redaction: settings.redaction.clone(),
+        file,
     }
 }
 
-/// Fields of a span, kept for the lines logged inside it.
-struct SpanFields(Map<String, Value>);
-
-const fn level_name(level: Level) -> &'static str {
-    match level {
-        Level::ERROR => "error",
-        Level::WARN => "warn",
-        Level::INFO => "info",
-        Level::DEBUG => "debug",
-        Level::TRACE => "trace",
+/// The file of these settings: the one that is open, or a new one.
+fn open_file(settings: &LogSettings, known: Option<&Arc<LogFile>>) -> (Option<Arc<LogFile>>, Option<io::Error>) {
+    let Some(wanted) = &settings.file else {
+        return (None, None);
+    };
+    if let Some(known) = known.filter(|known| known.settings == *wanted) {
+        return (Some(Arc::clone(known)), None);
     }
-}
-
-impl<S> Layer<S> for GatewayLayer
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    fn on_new_span(&self, attrs: &tracing::span::Attributes<'_>, id: &tracing::span::Id, ctx: Context<'_, S>) {
-        let mut fields = Fields::default();
-        attrs.record(&mut fields);
-        if let Some(span) = ctx.span(id) {
-            span.extensions_mut().insert(SpanFields(fields.rest));
+    match Rolling::open(wanted.clone()).and_then(LineFile::start) {
+        Ok(lines) => {
+            let settings = wanted.clone();
+            (Some(Arc::new(LogFile { settings, lines })), None)
         }
-    }
-
-    fn on_record(&self, id: &tracing::span::Id, values: &tracing::span::Record<'_>, ctx: Context<'_, S>) {
-        let mut fields = Fields::default();
-        values.record(&mut fields);
-        if let Some(span) = ctx.span(id)
-            && let Some(known) = span.extensions_mut().get_mut::<SpanFields>()
-        {
-            known.0.extend(fields.rest);
-        }
-    }
-
-    fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        if let Some(scope) = ctx.event_scope(event) {
-            for span in scope {
-                if let Some(known) = span.extensions().get::<SpanFields>() {
-                    for (key, value) in &known.0 {
-                        fields.rest.entry(key.clone()).or_insert_with(|| value.clone());
-                    }
-                }
-            }
-        }
-        let level = level_name(*event.metadata().level());
-        let subsystem = event.metadata().target();
-        let now = jiff::Zoned::now();
-        let mut object = Map::new();
-        object.insert(
-            "time".to_owned(),
-            json!(now.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()),
-        );
-        object.insert("level".to_owned(), json!(level));
-        object.insert("subsystem".to_owned(), json!(subsystem));
-        object.insert("message".to_owned(), json!(fields.message));
-        object.extend(fields.rest.clone());
-        let line = redact::line(&Value::Object(object).to_string());
-        self.console(&line, level, subsystem, &fields, &now);
-        self.ring.push(line);
-    }
-}
-
-impl GatewayLayer {
-    fn console(&self, json_line: &str, level: &str, subsystem: &str, fields: &Fields, now: &jiff::Zoned) {
-        let text = match self.style {
-            ConsoleStyle::Json => format!("{json_line}\n"),
-            ConsoleStyle::Compact | ConsoleStyle::Pretty => {
-                let time = if self.style == ConsoleStyle::Pretty {
-                    now.strftime("%H:%M:%S").to_string()
-                } else {
-                    now.strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string()
-                };
-                let mut text = format!("{time} [{}] ", short_subsystem(subsystem));
-                if level == "error" || level == "warn" {
-                    text.push_str(level);
-                    text.push_str(": ");
-                }
-                text.push_str(&fields.message);
-                for (key, value) in &fields.rest {
-                    let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                    // Writing to a String cannot fail.
-                    write!(text, " {key}={shown}").unwrap_or_default();
-                }
-                text.push('\n');
-                redact::line(&text)
-            }
-        };
-        // Logs go to stderr so that stdout stays the result of commands; a closed stderr must not stop the gateway.
-        std::io::stderr().lock().write_all(text.as_bytes()).unwrap_or_default();
-    }
-}
-
-fn short_subsystem(target: &str) -> &str {
-    let target = target.strip_prefix("openclaw::").unwrap_or(target);
-    match target.strip_prefix("gateway/") {
-        Some(rest) => rest,
-        None => target,
+        Err(error) => (None, Some(error)),
     }
 }

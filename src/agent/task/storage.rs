@@ -11,11 +11,11 @@ use crate::domain::run::{RunOutcome, RunRequest};
 use crate::sessions::{rows, transcript};
 use crate::store::{BeginRun, FinishRun, FinishedRun, NewMessage, StoreError};
 
-use crate::store::{BeganRun, BeginRun, FinishRun, FinishedRun, NewMessage, StoreError};
-use crate::telemetry::names;
-
 /// Pause before storage is tried again for a run that was already acknowledged.
 const STORAGE_RETRY: Duration = Duration::from_secs(1);
+
+/// How often an answer is offered to failing storage before the run is reported as failed.
+const FINISH_ATTEMPTS: u32 = 4;
 
 /// The command that starts the run's turn in storage.
 pub(in crate::agent) fn begin_command(request: &RunRequest, now_ms: i64) -> BeginRun {

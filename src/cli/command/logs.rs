@@ -1,6 +1,5 @@
 //! `logs`: the end of the gateway's log, and with `--follow` what comes after it, also across restarts.
 
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use crate::cli::client::{Call, CallError};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::printer::Printer;
 use crate::cli::target::{Source, Target, TargetArgs, timeout_of};
+use crate::telemetry::tail;
 
 /// Most lines that one answer may hold; follow mode asks for that many so that a burst is not cut.
 const MOST_LINES: u64 = 5_000;
@@ -219,34 +219,21 @@ fn level_style(level: Option<&str>) -> Option<Style> {
 /// gateway did not answer.
 fn show_local_file(args: &LogsArgs, context: &mut Context<'_>) -> Option<Exit> {
     let file = context.local.text("logging.file")?;
-    let tail = read_end(Path::new(&file), args).ok()?;
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let page = tail::read(Path::new(&file), None, limit, args.max_bytes).ok()?;
     notice(
         "Local Gateway RPC unavailable; reading configured file log instead.",
         args,
         context.printer,
     );
+    let tail = Tail {
+        file,
+        cursor: page.cursor,
+        size: page.size,
+        lines: page.lines,
+        truncated: page.truncated,
+        reset: false,
+    };
     show(args, &tail, &mut Shown::default(), context.printer);
     Some(Exit::FAILURE)
-}
-
-fn read_end(path: &Path, args: &LogsArgs) -> std::io::Result<Tail> {
-    let mut file = std::fs::File::open(path)?;
-    let size = file.metadata()?.len();
-    let start = size.saturating_sub(args.max_bytes);
-    file.seek(SeekFrom::Start(start))?;
-    let mut bytes = Vec::new();
-    file.take(args.max_bytes).read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let cut = usize::from(start > 0);
-    let lines: Vec<&str> = text.lines().skip(cut).collect();
-    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let skipped = lines.len().saturating_sub(limit);
-    Ok(Tail {
-        file: path.display().to_string(),
-        cursor: size,
-        size,
-        lines: lines.into_iter().skip(skipped).map(str::to_owned).collect(),
-        truncated: start > 0,
-        reset: false,
-    })
 }

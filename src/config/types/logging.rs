@@ -9,7 +9,7 @@ use serde::Deserialize;
 pub struct Logging {
     /// Level of the log file and, unless `consoleLevel` says otherwise, of the console.
     pub level: Option<LogLevel>,
-    /// Log file; absent: no file in a container, else the dated file of the log folder.
+    /// Log file, beside the console; absent: none. A name `openclaw-YYYY-MM-DD.log` always means today's file.
     pub file: Option<String>,
     /// Size at which the file is rolled; absent: 100 MiB.
     #[schemars(range(min = 1))]
@@ -20,7 +20,8 @@ pub struct Logging {
     pub console_style: Option<ConsoleStyle>,
     /// What is masked.
     pub redact_sensitive: RedactSensitive,
-    /// Regular expressions that replace the built-in ones for log lines.
+    /// Regular expressions of what is masked in log lines besides the built-in ones: `/expression/flags`, or a bare
+    /// expression that ignores letter case.
     pub redact_patterns: Option<Vec<String>>,
 }
 

@@ -1,0 +1,132 @@
+//! Appends lines to a file from a thread of its own, so that nobody waits for the disk.
+//!
+//! The queue is bounded. A disk that is slower than the writers costs lines, and the file says how many.
+
+use std::io::{self, Write as _};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+/// Lines that may wait for the disk.
+const CAPACITY: usize = 8_192;
+
+/// Where lines end up. Called from the writing thread only.
+pub trait Destination: Send + 'static {
+    /// Appends `line`, which ends with a line break.
+    fn append(&mut self, line: &str) -> io::Result<()>;
+
+    /// What to call it in messages.
+    fn name(&self) -> String;
+}
+
+enum Entry {
+    Line(String),
+    Flush(SyncSender<()>),
+}
+
+/// The writing end; cheap to clone. The thread ends when the last one is dropped.
+#[derive(Clone)]
+pub struct LineFile {
+    queue: SyncSender<Entry>,
+    lost: Arc<AtomicU64>,
+}
+
+impl LineFile {
+    /// Starts the thread. Fails only if the system has no thread to give.
+    pub fn start(destination: impl Destination) -> io::Result<Self> {
+        let (queue, entries) = sync_channel(CAPACITY);
+        let lost = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&lost);
+        thread::Builder::new()
+            .name("line-file".to_owned())
+            .spawn(move || write_all(destination, &entries, &counted))?;
+        Ok(Self { queue, lost })
+    }
+
+    /// Queues a line (without line break). Never blocks: if the queue is full the line is lost and counted.
+    pub fn push(&self, mut line: String) {
+        line.push('\n');
+        if let Err(TrySendError::Full(_)) = self.queue.try_send(Entry::Line(line)) {
+            self.lost.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits until what was queued so far is written, or `patience` is over.
+    pub fn flush(&self, patience: Duration) {
+        let (done, written) = sync_channel(1);
+        if self.queue.try_send(Entry::Flush(done)).is_ok() {
+            // Too late is as good as it gets: the caller is leaving.
+            written.recv_timeout(patience).unwrap_or_default();
+        }
+    }
+}
+
+fn write_all(mut destination: impl Destination, entries: &Receiver<Entry>, lost: &AtomicU64) {
+    let mut failing = false;
+    for entry in entries {
+        let line = match entry {
+            Entry::Line(line) => line,
+            Entry::Flush(done) => {
+                done.try_send(()).unwrap_or_default();
+                continue;
+            }
+        };
+        let missed = lost.swap(0, Ordering::Relaxed);
+        let gap = (missed > 0).then(|| format!("{{\"message\":\"{missed} lines were lost: the disk is too slow\"}}\n"));
+        let written = gap.iter().chain([&line]).try_for_each(|line| destination.append(line));
+        if let Err(error) = &written
+            && !failing
+        {
+            // Not through the log: this may be the log.
+            let text = format!(
+                "cannot write {}: {error}; lines are lost until it can be written\n",
+                destination.name()
+            );
+            io::stderr().lock().write_all(text.as_bytes()).unwrap_or_default();
+        }
+        failing = written.is_err();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    struct Memory(Arc<Mutex<Vec<String>>>, Receiver<()>);
+
+    impl Destination for Memory {
+        fn append(&mut self, line: &str) -> io::Result<()> {
+            self.1.recv().ok();
+            self.0.lock().unwrap().push(line.to_owned());
+            Ok(())
+        }
+
+        fn name(&self) -> String {
+            "memory".to_owned()
+        }
+    }
+
+    #[test]
+    fn a_slow_disk_costs_lines_and_the_gap_is_named() {
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (go, gate) = sync_channel(CAPACITY * 2);
+        let file = LineFile::start(Memory(Arc::clone(&lines), gate)).unwrap();
+        for number in 0..CAPACITY + 10 {
+            file.push(number.to_string());
+        }
+        drop(go);
+        file.flush(Duration::from_secs(10));
+        file.push("after".to_owned());
+        file.flush(Duration::from_secs(10));
+        let lines = lines.lock().unwrap();
+        assert_eq!(lines[0], "0\n");
+        assert_eq!(lines.last().unwrap(), "after\n");
+        assert!(
+            lines.iter().any(|line| line.contains("lines were lost")),
+            "no gap was named"
+        );
+    }
+}
