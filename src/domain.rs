@@ -2,6 +2,7 @@
 //!
 //! Only types and small traits live here. Implementations are wired together once, in `app`.
 
+pub mod access;
 pub mod channel;
 pub mod config_control;
 pub mod event;
@@ -14,6 +15,7 @@ pub mod principal;
 pub mod run;
 pub mod tool;
 
+pub use access::Access;
 pub use fault::{Fault, FaultKind};
 pub use message::{Message, Part, ToolCall};
 pub use principal::{AuthMethod, Principal, Role, Scope, ScopeSet};

@@ -20,7 +20,7 @@ use super::report;
 use super::runs::{Inner, store_fault};
 use super::table::{ActiveRun, Progress};
 use super::turn::Produced;
-use crate::domain::model::{CallErrorClass, FinishReason, Usage};
+use crate::domain::model::{CallErrorClass, FinishReason};
 use crate::domain::run::{Conversation, RunEnd, RunEvent, RunFailure, RunOutcome, RunRequest, RunSource};
 use crate::live::Live;
 use crate::store::{BeganRun, FinishedRun, StoreError};
@@ -187,17 +187,7 @@ impl RunTask {
             return self.leave(Progress::Refused);
         }
         let now_ms = self.inner.clock.now_ms();
-        let outcome = RunOutcome {
-            end: RunEnd::Aborted(reason),
-            text: String::new(),
-            reasoning: String::new(),
-            tool_calls: Vec::new(),
-            finish: FinishReason::Stop,
-            usage: Usage::default(),
-            model: None,
-            started_at_ms: now_ms,
-            ended_at_ms: now_ms,
-        };
+        let outcome = RunOutcome::without_work(RunEnd::Aborted(reason), now_ms);
         if self.is_durable() {
             // An acknowledged message belongs to the history even if nobody will answer it.
             let begun = if self.follower.is_none() {
@@ -227,22 +217,13 @@ impl RunTask {
     /// Storage refused the start; nothing was shown yet.
     async fn refuse(mut self, error: &StoreError) {
         let now_ms = self.inner.clock.now_ms();
-        let outcome = RunOutcome {
-            end: RunEnd::Failed(RunFailure {
-                class: CallErrorClass::Server,
-                message: store_fault(error).message,
-                status: None,
-                retry_after: Some(Duration::from_secs(2)),
-            }),
-            text: String::new(),
-            reasoning: String::new(),
-            tool_calls: Vec::new(),
-            finish: FinishReason::Stop,
-            usage: Usage::default(),
-            model: None,
-            started_at_ms: now_ms,
-            ended_at_ms: now_ms,
+        let failure = RunFailure {
+            class: CallErrorClass::Server,
+            message: store_fault(error).message,
+            status: None,
+            retry_after: Some(Duration::from_secs(2)),
         };
+        let outcome = RunOutcome::without_work(RunEnd::Failed(failure), now_ms);
         if let Some(follower) = self.follower.take() {
             follower
                 .send_timeout(RunEvent::Finished(Box::new(outcome.clone())), Duration::from_secs(10))

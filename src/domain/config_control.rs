@@ -1,6 +1,5 @@
 //! The port to the configuration: change the file and what is in force in one step.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -20,11 +19,11 @@ pub struct ConfigRequest {
     pub base_hash: Option<String>,
     /// The connection that asks. If the change takes its shared secret away, it is not closed before it has its answer.
     pub caller: Option<ConnId>,
-    /// What to leave in the state directory about the change; `None`: nothing.
+    /// What to say about the change beside the answer; `None`: nothing.
     pub note: Option<ChangeNote>,
 }
 
-/// What is noted about a change, as upstream does for the time after a restart.
+/// What is said about a change.
 #[derive(Debug, Clone)]
 pub struct ChangeNote {
     /// `config-patch` or `config-apply`.
@@ -50,8 +49,8 @@ pub struct ConfigChanged {
     pub not_applied: Option<String>,
     /// The caller's shared secret is no longer valid: close its connection after the answer.
     pub close_caller: bool,
-    /// Where the note lies (`None`: it could not be written) and what it says.
-    pub note: Option<(Option<PathBuf>, Value)>,
+    /// What the request's note says.
+    pub note: Option<Value>,
 }
 
 /// Changes the configuration.

@@ -171,6 +171,23 @@ pub struct RunOutcome {
     pub ended_at_ms: i64,
 }
 
+impl RunOutcome {
+    /// The outcome of a run whose model work never began.
+    pub fn without_work(end: RunEnd, now_ms: i64) -> Self {
+        Self {
+            end,
+            text: String::new(),
+            reasoning: String::new(),
+            tool_calls: Vec::new(),
+            finish: FinishReason::Stop,
+            usage: Usage::default(),
+            model: None,
+            started_at_ms: now_ms,
+            ended_at_ms: now_ms,
+        }
+    }
+}
+
 /// What a follower of a run receives, in order. `Finished` is last.
 #[derive(Debug, Clone)]
 pub enum RunEvent {

@@ -10,20 +10,10 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::base::ConnId;
-use crate::domain::{Fault, Principal, Scope};
+pub use crate::domain::Access;
+use crate::domain::{Fault, Principal};
 use crate::live::Live;
 use crate::services::Services;
-
-/// Who may call a method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Access {
-    /// Any authenticated connection.
-    Anyone,
-    /// Role operator with this scope.
-    Operator(Scope),
-    /// Role node.
-    Node,
-}
 
 /// Facts of the connection that carries a request.
 #[derive(Debug, Clone)]

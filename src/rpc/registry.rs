@@ -2,13 +2,11 @@
 //!
 //! A new method is a line in its family's `METHODS`; a new family is a line in `FAMILIES`.
 
-mod access;
-
 use std::sync::LazyLock;
 
 use super::method::{Access, Method};
 use super::methods;
-use crate::domain::Scope;
+use crate::domain::{Scope, access};
 
 const FAMILIES: &[&[Method]] = &[
     methods::agent::METHODS,
@@ -43,7 +41,7 @@ pub fn find(name: &str) -> Option<&'static Method> {
 /// What nobody knows needs `operator.admin`.
 pub fn access(name: &str) -> Access {
     find(name).map_or_else(
-        || access::of_upstream(name).unwrap_or(Access::Operator(Scope::Admin)),
+        || access::of_protocol(name).unwrap_or(Access::Operator(Scope::Admin)),
         |method| method.access,
     )
 }
@@ -72,7 +70,7 @@ mod tests {
             if ["sessions.patch", "sessions.delete"].contains(&method.name) {
                 continue;
             }
-            if let Some(known) = access::of_upstream(method.name) {
+            if let Some(known) = access::of_protocol(method.name) {
                 assert_eq!(method.access, known, "{}", method.name);
             }
         }

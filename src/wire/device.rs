@@ -173,6 +173,17 @@ impl DeviceKey {
     pub fn sign(&self, text: &str) -> String {
         URL_SAFE_NO_PAD.encode(self.signing.sign(text.as_bytes()).to_bytes())
     }
+
+    /// The `device` block of a `connect` that `payload` describes; its device must be this one.
+    pub fn block(&self, payload: &DevicePayload<'_>) -> ConnectDevice {
+        ConnectDevice {
+            id: self.id.clone(),
+            public_key: self.public_key(),
+            signature: self.sign(&payload.text(PayloadVersion::V3)),
+            signed_at: payload.signed_at,
+            nonce: payload.nonce.to_owned(),
+        }
+    }
 }
 
 impl fmt::Debug for DeviceKey {
@@ -191,7 +202,7 @@ pub fn sign_connect(
     nonce: &str,
     signed_at: i64,
 ) -> ConnectDevice {
-    let payload = DevicePayload {
+    key.block(&DevicePayload {
         device_id: key.id(),
         client_id: &client.id,
         client_mode: &client.mode,
@@ -202,14 +213,7 @@ pub fn sign_connect(
         nonce,
         platform: &client.platform,
         device_family: client.device_family.as_deref().unwrap_or_default(),
-    };
-    ConnectDevice {
-        id: key.id().to_owned(),
-        public_key: key.public_key(),
-        signature: key.sign(&payload.text(PayloadVersion::V3)),
-        signed_at,
-        nonce: nonce.to_owned(),
-    }
+    })
 }
 
 /// Both alphabets of base64, padding optional.

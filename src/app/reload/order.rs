@@ -2,16 +2,14 @@
 //!
 //! The file and what is in force change together: until the last step that can fail, both are as they were.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::{ReloadTask, keep_last_good};
 use crate::app::config_desk::{refused, unwritten};
-use crate::base::fs::write_private;
 use crate::config::Snapshot;
 use crate::config::edit::{Proposal, Proposed, propose};
 use crate::config::load::LoadInput;
@@ -137,7 +135,7 @@ impl ReloadTask {
             (Plan::Apply { .. }, None) => {}
         }
         if let Some(note) = note {
-            changed.note = Some(leave(note, &snapshot, now_ms).await);
+            changed.note = Some(described(note, &snapshot, now_ms));
         }
         Ok((changed, keep))
     }
@@ -180,33 +178,27 @@ fn place(staged: Staged, before: Option<&[u8]>, state_dir: &std::path::Path, now
     staged.commit(before)
 }
 
-/// Leaves a note about the change for whoever looks into the state directory.
-async fn leave(note: ChangeNote, snapshot: &Snapshot, now_ms: i64) -> (Option<PathBuf>, Value) {
-    let mut payload = json!({ "kind": note.kind, "status": "ok", "ts": now_ms });
-    if let Some(fields) = payload.as_object_mut() {
-        if let Some(key) = note.session_key {
-            fields.insert("sessionKey".to_owned(), Value::from(key));
-        }
-        if let Some(context) = note.delivery_context {
-            fields.insert("deliveryContext".to_owned(), context);
-        }
-        fields.insert("message".to_owned(), Value::from(note.message));
-        let hint = "Run: openclaw doctor --non-interactive";
-        fields.insert("doctorHint".to_owned(), Value::from(hint));
-        let root = snapshot.path.to_string_lossy();
-        fields.insert("stats".to_owned(), json!({ "mode": note.mode, "root": root }));
-    }
-    let path = snapshot.state_dir.join("restart-sentinel.json");
-    let text = json!({ "version": 1, "payload": payload }).to_string();
-    let target = path.clone();
-    let written = blocking(move || write_private(&target, text.as_bytes())).await;
-    let problem = match written {
-        Ok(Ok(())) => return (Some(path), payload),
-        Ok(Err(error)) => error.to_string(),
-        Err(fault) => fault.message,
+/// What is said about the change. Upstream leaves it in the state directory for the start that follows a change; here
+/// changes are in force at once and nothing has to be told later.
+fn described(note: ChangeNote, snapshot: &Snapshot, now_ms: i64) -> Value {
+    let mut fields = Map::new();
+    let mut put = |name: &str, value: Value| {
+        fields.insert(name.to_owned(), value);
     };
-    tracing::warn!(target: "config", error = problem, "no note about the change could be left");
-    (None, payload)
+    put("kind", note.kind.into());
+    put("status", "ok".into());
+    put("ts", now_ms.into());
+    if let Some(key) = note.session_key {
+        put("sessionKey", key.into());
+    }
+    if let Some(context) = note.delivery_context {
+        put("deliveryContext", context);
+    }
+    put("message", note.message.into());
+    put("doctorHint", "Run: openclaw doctor --non-interactive".into());
+    let root = snapshot.path.to_string_lossy();
+    put("stats", json!({ "mode": note.mode, "root": root }));
+    Value::Object(fields)
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::Endpoint;
 use super::error::CallError;
-use super::identity::{DeviceIdentity, SignedParts};
 use crate::base::{Clock, Secret, SystemClock};
+use crate::wire::device::{DeviceKey, DevicePayload};
 
 /// Oldest and newest protocol spoken.
 const PROTOCOLS: (u32, u32) = (3, 4);
@@ -69,7 +69,7 @@ impl Caller {
 
 /// What one attempt to connect sends.
 pub struct Attempt {
-    identity: Option<DeviceIdentity>,
+    identity: Option<DeviceKey>,
     stored_token: Option<Secret>,
     /// Whether the stored device token goes along with the shared secret.
     pub with_device_token: bool,
@@ -85,7 +85,7 @@ impl Attempt {
         let identity = folder.map(|folder| folder.load_or_create()).transpose()?;
         let stored_token = folder
             .zip(identity.as_ref())
-            .and_then(|(folder, identity)| folder.token(&identity.device_id, ROLE));
+            .and_then(|(folder, identity)| folder.token(identity.id(), ROLE));
         Ok(Self {
             with_device_token: !endpoint.has_secret(),
             identity,
@@ -133,17 +133,20 @@ impl Attempt {
         }
         if let Some(identity) = &self.identity {
             let token = endpoint.token.as_ref().or(device_token);
-            let block = identity.device_block(&SignedParts {
+            let scopes: Vec<String> = caller.scopes.iter().map(|scope| (*scope).to_owned()).collect();
+            let block = identity.block(&DevicePayload {
+                device_id: identity.id(),
                 client_id: caller.id,
                 client_mode: caller.mode,
                 role: ROLE,
-                scopes: &caller.scopes,
-                signed_at_ms: SystemClock.now_ms(),
+                scopes: &scopes,
+                signed_at: SystemClock.now_ms(),
                 token: token.map_or("", Secret::expose),
                 nonce,
                 platform,
+                device_family: "",
             });
-            set(&mut params, "", "device", block);
+            set(&mut params, "", "device", json!(block));
         }
         params
     }
@@ -157,7 +160,7 @@ impl Attempt {
             return;
         };
         let scopes = hello.pointer("/auth/scopes").cloned().unwrap_or_else(|| json!([]));
-        drop(folder.remember(&identity.device_id, ROLE, token, &scopes));
+        drop(folder.remember(identity.id(), ROLE, token, &scopes));
     }
 }
 

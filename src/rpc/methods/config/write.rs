@@ -83,9 +83,9 @@ fn answer(changed: ConfigChanged, noted: bool) -> Value {
         out.insert("applied".to_owned(), Value::Bool(false));
         out.insert("reason".to_owned(), Value::from(reason));
     }
-    if let Some((path, note)) = changed.note {
-        let path = path.map(|path| path.to_string_lossy().into_owned());
-        out.insert("sentinel".to_owned(), json!({ "path": path, "payload": note }));
+    if let Some(note) = changed.note {
+        // No file: the change is in force, so no later start has to be told of it.
+        out.insert("sentinel".to_owned(), json!({ "path": null, "payload": note }));
     }
     Value::Object(out)
 }

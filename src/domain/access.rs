@@ -1,12 +1,23 @@
-//! Who may call the methods of the protocol that are not (or not yet) served here.
+//! Who may call the methods of the protocol, whether this gateway serves them or not.
 //!
+//! One table for the gateway, which decides, and for the command line, which never asks for more than a call needs.
 //! Names that need `operator.admin` are left out: that is the rule for everything unknown.
 
-use crate::domain::Scope;
-use crate::rpc::method::Access;
+use super::Scope;
+
+/// Who may call a method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Any authenticated connection.
+    Anyone,
+    /// Role operator with this scope.
+    Operator(Scope),
+    /// Role node.
+    Node,
+}
 
 /// Access of a method of the protocol; `None`: not listed here.
-pub(super) fn of_upstream(name: &str) -> Option<Access> {
+pub fn of_protocol(name: &str) -> Option<Access> {
     if name == "health" {
         return Some(Access::Anyone);
     }
@@ -36,6 +47,8 @@ const READ: &[&str] = &[
     "assistant.media.get",
     "channels.status",
     "chat.history",
+    "chat.metadata",
+    "chat.startup",
     "commands.list",
     "config.get",
     "config.schema.lookup",
@@ -74,6 +87,7 @@ const READ: &[&str] = &[
     "skills.status",
     "status",
     "system-presence",
+    "system.info",
     "talk.config",
     "tools.catalog",
     "tools.effective",
