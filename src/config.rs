@@ -31,6 +31,7 @@ pub mod reload;
 pub mod rules;
 pub mod schema;
 pub mod secrets;
+pub mod shell_env;
 pub mod snapshot;
 pub mod substitute;
 pub mod surroundings;

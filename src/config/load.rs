@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -16,6 +17,7 @@ use super::overrides::StartOverrides;
 use super::paths::Paths;
 use super::raw::{self, MAX_ROOT_BYTES};
 use super::secrets::{SecretTable, digest};
+use super::shell_env::ShellEnv;
 use super::snapshot::{Issue, Snapshot, WatchedFile};
 use super::substitute::substitute;
 use super::surroundings::Surroundings;
@@ -42,6 +44,8 @@ pub struct LoadInput {
     pub generation: u64,
     /// Wall clock, ms.
     pub loaded_at_ms: i64,
+    /// What the login shell said, once it was asked.
+    pub shell: ShellEnv,
 }
 
 /// A usable configuration.
@@ -131,6 +135,7 @@ pub fn snapshot_from_json5(text: &str, state_dir: &Path, env: &Env) -> Result<Ar
         generated_token: Some(Secret::new("test-token")),
         generation: 1,
         loaded_at_ms: 0,
+        shell: ShellEnv::default(),
     };
     match load_bytes(&input, text.as_bytes().to_vec(), None) {
         Ok(loaded) => Ok(loaded.snapshot),
@@ -238,6 +243,7 @@ impl<'a> Loading<'a> {
         let joined = included.value;
         let mut source = joined.clone();
         self.apply_env_section(&source);
+        self.apply_shell(&source);
         for missing in substitute(&mut source, &self.env) {
             let text = format!(
                 "Missing env var \"{}\" - feature using this value will be unavailable",
@@ -389,6 +395,20 @@ impl<'a> Loading<'a> {
             if let Some(text) = value.as_str() {
                 self.env.fill(name, text);
             }
+        }
+    }
+
+    /// `env.shellEnv`, or `OPENCLAW_LOAD_SHELL_ENV`.
+    fn apply_shell(&mut self, tree: &Value) {
+        let asked = |key: &str| tree.get("env")?.get("shellEnv")?.get(key);
+        let enabled = asked("enabled").and_then(Value::as_bool) == Some(true);
+        if !enabled && !self.env.is_truthy("OPENCLAW_LOAD_SHELL_ENV") {
+            return;
+        }
+        let from_env = || self.env.get("OPENCLAW_SHELL_ENV_TIMEOUT_MS")?.parse().ok();
+        let timeout = asked("timeoutMs").and_then(Value::as_u64).or_else(from_env);
+        if let Err(problem) = self.input.shell.fill(&mut self.env, timeout.map(Duration::from_millis)) {
+            self.warnings.push(Issue::warning("env.shellEnv", problem));
         }
     }
 

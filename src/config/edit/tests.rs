@@ -41,6 +41,7 @@ impl Scene {
             generated_token: None,
             generation: 1,
             loaded_at_ms: 0,
+            shell: crate::config::shell_env::ShellEnv::default(),
         };
         Self { dir, input }
     }

@@ -48,6 +48,7 @@ impl Scene {
             generated_token: None,
             generation: 1,
             loaded_at_ms: 1,
+            shell: crate::config::shell_env::ShellEnv::default(),
         }
     }
 

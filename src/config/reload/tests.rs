@@ -32,6 +32,7 @@ impl Scene {
             generated_token: None,
             generation: 1,
             loaded_at_ms: 0,
+            shell: crate::config::shell_env::ShellEnv::default(),
         };
         let current = load(&input, None).unwrap().snapshot;
         Self {
