@@ -7,6 +7,7 @@ mod answer;
 mod emit;
 mod lane;
 mod prompt;
+mod raw_stream;
 mod report;
 mod request;
 mod runs;
@@ -15,4 +16,5 @@ mod task;
 mod thinking;
 mod turn;
 
+pub use raw_stream::RawStream;
 pub use runs::{AgentRuns, AgentRunsDeps};

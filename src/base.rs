@@ -6,6 +6,7 @@ pub mod clock;
 pub mod fs;
 pub mod ids;
 pub mod line_file;
+pub mod listener;
 pub mod net;
 pub mod redact;
 pub mod secret;

@@ -28,7 +28,6 @@ pub mod args;
 pub mod client;
 pub mod command;
 pub mod exit;
-pub mod listener;
 pub mod local;
 pub mod printer;
 pub mod target;

@@ -15,5 +15,6 @@ mod surface;
 pub mod validation;
 pub mod ws;
 
+pub use dispatch::WsLog;
 pub use probe::self_handshake;
 pub use surface::{Surface, SurfaceOptions, UpgradeFacts};

@@ -9,12 +9,12 @@ use crate::config::{Env, StartOverrides};
 /// How WebSocket traffic is shown on the console.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum WsLogStyle {
-    /// Errors and slow calls only, everything when verbose.
+    /// Failed and slow requests only, one short line for each when verbose.
     #[default]
     Auto,
-    /// One line per frame.
+    /// A line for each request and one for its answer.
     Full,
-    /// One short line per call.
+    /// One short line per request.
     Compact,
 }
 
@@ -43,7 +43,7 @@ pub struct RunSettings {
     pub log_level: Option<String>,
     /// `--dev` after the word `gateway`: create a development config and workspace if they are missing.
     pub dev: bool,
-    /// `--reset`: wipe the development instance first. Only set together with `dev`.
+    /// `--reset`: start the development instance over; what was there is moved aside. Only set together with `dev`.
     pub reset: bool,
     /// `--force`: free the port first.
     pub force: bool,
@@ -51,7 +51,7 @@ pub struct RunSettings {
     pub verbose: bool,
     /// `--ws-log` / `--compact`.
     pub ws_log: WsLogStyle,
-    /// `--cli-backend-logs`: the console shows nothing but CLI back ends.
+    /// `--cli-backend-logs`.
     pub cli_backend_logs: bool,
     /// `--raw-stream`: dump raw model events.
     pub raw_stream: bool,
@@ -62,19 +62,22 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
-    /// Flags that were given and change nothing yet, for one warning each.
-    pub fn without_effect(&self) -> impl Iterator<Item = &'static str> {
+    /// Flags that were given and change nothing, with the reason.
+    pub fn without_effect(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         [
-            (self.tailscale_reset_on_exit, "--tailscale-reset-on-exit"),
-            (self.reset, "--reset"),
-            (self.force, "--force"),
-            (self.ws_log != WsLogStyle::Auto, "--ws-log"),
-            (self.cli_backend_logs, "--cli-backend-logs"),
-            (self.raw_stream, "--raw-stream"),
-            (self.raw_stream_path.is_some(), "--raw-stream-path"),
+            (
+                self.tailscale_reset_on_exit,
+                "--tailscale-reset-on-exit",
+                "this gateway does not control Tailscale, so there is nothing to undo; use `tailscale serve reset`",
+            ),
+            (
+                self.cli_backend_logs,
+                "--cli-backend-logs",
+                "this gateway has no CLI back ends; the whole log is shown",
+            ),
         ]
         .into_iter()
-        .filter_map(|(given, flag)| given.then_some(flag))
+        .filter_map(|(given, flag, reason)| given.then_some((flag, reason)))
     }
 }
 
@@ -87,10 +90,10 @@ mod tests {
         assert_eq!(RunSettings::default().without_effect().count(), 0);
         let asked = RunSettings {
             force: true,
-            ws_log: WsLogStyle::Full,
+            cli_backend_logs: true,
             ..RunSettings::default()
         };
-        let named: Vec<&str> = asked.without_effect().collect();
-        assert_eq!(named, ["--force", "--ws-log"]);
+        let named: Vec<&str> = asked.without_effect().map(|(flag, _)| flag).collect();
+        assert_eq!(named, ["--cli-backend-logs"]);
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::lane::Lanes;
+use super::raw_stream::RawStream;
 use super::request;
 use super::table::{Progress, RunTable};
 use crate::base::{Clock, RunId};
@@ -39,6 +40,8 @@ pub struct AgentRunsDeps {
     pub lifecycle: Lifecycle,
     /// Most runs at work at once.
     pub max_concurrent: usize,
+    /// Where model events are dumped, if they are.
+    pub raw_stream: Option<RawStream>,
 }
 
 /// The run loop; cheap to clone.
@@ -55,6 +58,7 @@ pub(super) struct Inner {
     pub(super) lanes: Lanes,
     pub(super) table: RunTable,
     pub(super) retry: RetryPolicy,
+    pub(super) raw_stream: Option<RawStream>,
     /// Wakes waiters for runs that were not known when they asked.
     registered: Notify,
 }
@@ -72,6 +76,7 @@ impl AgentRuns {
             lanes: Lanes::new(deps.max_concurrent),
             table: RunTable::default(),
             retry: RetryPolicy::default(),
+            raw_stream: deps.raw_stream,
             registered: Notify::new(),
         }))
     }

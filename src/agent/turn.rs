@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::answer::Answer;
 use super::emit::Emitter;
+use super::raw_stream::RawStream;
 use super::thinking;
+use crate::base::Clock;
 use crate::config::types::agents::Thinking;
 use crate::domain::model::{
     CallError, CallErrorClass, FinishReason, ModelCall, ModelEvent, ModelProvider, ModelRef, ToolSpec, Usage,
@@ -45,6 +47,8 @@ pub(super) struct Turn<'a> {
     pub(super) budget: RetryBudget,
     pub(super) follower: Option<mpsc::Sender<RunEvent>>,
     pub(super) cancel: &'a CancellationToken,
+    pub(super) raw_stream: Option<&'a RawStream>,
+    pub(super) clock: &'a dyn Clock,
 }
 
 /// How the work ended.
@@ -251,6 +255,9 @@ impl Turn<'_> {
                 Some(Err(error)) => return CallEnd::Clean(error),
                 None => break,
             };
+            if let Some(raw) = self.raw_stream {
+                raw.note(self.request, provider.id(), &call.model, &event, self.clock.now_ms());
+            }
             answer.take(&event);
             if matches!(event, ModelEvent::Finish { .. }) {
                 break;

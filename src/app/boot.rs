@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::dev;
+use super::force::{self, ForceError};
 use super::lock::{LockError, StateLock};
+use super::{dev, reset};
 use crate::base::fs::create_private_dir;
 use crate::base::{Clock as _, SystemClock};
 use crate::config::last_good::{self, BootError, Started};
@@ -24,6 +25,8 @@ pub(super) struct Booted {
     pub(super) started: Started,
     /// Held as long as the process.
     pub(super) lock: StateLock,
+    /// What flags had done before the start, for the log.
+    pub(super) done: Vec<String>,
 }
 
 /// Why there is no start; `Display` is the text for stderr.
@@ -35,6 +38,9 @@ pub(super) enum BootFailure {
     /// Another gateway.
     #[error("Gateway failed to start: {0}\nIf the gateway is supervised, stop it with: openclaw gateway stop")]
     Lock(#[from] LockError),
+    /// `--force`.
+    #[error("Gateway failed to start: {0}")]
+    Force(#[from] ForceError),
     /// The state directory.
     #[error("Gateway failed to start: cannot use the state directory {path}: {reason}")]
     State {
@@ -51,7 +57,7 @@ impl BootFailure {
         ExitCode::from(match self {
             Self::Config(error) => error.exit_code(),
             Self::Lock(LockError::Held { .. }) => EXIT_TAKEN,
-            Self::Lock(_) | Self::State { .. } => 1,
+            Self::Lock(_) | Self::Force(_) | Self::State { .. } => 1,
         })
     }
 }
@@ -69,22 +75,45 @@ pub(super) fn boot(settings: &RunSettings) -> Result<Booted, BootFailure> {
         generated_token: None,
         generation: 1,
         loaded_at_ms: SystemClock.now_ms(),
+        shell: crate::config::shell_env::ShellEnv::default(),
         paths,
     };
+    let state_dir = input.paths.state_dir.clone();
     let state = |reason: std::io::Error| BootFailure::State {
-        path: input.paths.state_dir.clone(),
+        path: state_dir.clone(),
         reason: reason.to_string(),
     };
+    let mut done = Vec::new();
+    let mut lock = None;
+    if settings.reset {
+        create_private_dir(&state_dir).map_err(state)?;
+        lock = Some(StateLock::acquire(&state_dir)?);
+        if let Some(aside) = reset::start_over(&input.paths, input.loaded_at_ms).map_err(state)? {
+            done.push(format!(
+                "reset: what was there is in {}; delete it when it is not needed",
+                aside.display()
+            ));
+        }
+    }
     if dev {
         dev::seed_config(&input.paths.config).map_err(state)?;
     }
-    // The configuration is judged before anything is written, so that a refusal leaves no trace.
+    // The configuration is judged before anything else is written, so that a refusal leaves no trace.
     let started = last_good::boot(&mut input)?;
-    let state = |reason: std::io::Error| BootFailure::State {
-        path: input.paths.state_dir.clone(),
-        reason: reason.to_string(),
+    if settings.force
+        && let Some(address) = started.loaded.snapshot.listen.addresses.first()
+    {
+        done.extend(force::free_port(address.port())?);
+    }
+    create_private_dir(&state_dir).map_err(state)?;
+    let lock = match lock {
+        Some(lock) => lock,
+        None => StateLock::acquire(&state_dir)?,
     };
-    create_private_dir(&input.paths.state_dir).map_err(state)?;
-    let lock = StateLock::acquire(&input.paths.state_dir)?;
-    Ok(Booted { input, started, lock })
+    Ok(Booted {
+        input,
+        started,
+        lock,
+        done,
+    })
 }

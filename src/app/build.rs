@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::logs::Logs;
-use crate::agent::{AgentRuns, AgentRunsDeps};
+use crate::agent::{AgentRuns, AgentRunsDeps, RawStream};
 use crate::auth::{self, Authenticator};
 use crate::base::{Clock, SystemClock};
 use crate::bus::{GatewayFacts, Hub, HubOptions};
@@ -20,7 +20,7 @@ use crate::health::{Health, HealthSources, LagSampler, ProbeSources, Probes};
 use crate::lifecycle::Lifecycle;
 use crate::live::{Live, LiveHandle};
 use crate::models::{HttpClients, Registry};
-use crate::rpc::{Surface, SurfaceOptions};
+use crate::rpc::{Surface, SurfaceOptions, WsLog};
 use crate::services::Services;
 use crate::store::{Store, StoreOptions};
 
@@ -28,6 +28,14 @@ use crate::store::{Store, StoreOptions};
 pub(super) fn max_concurrent(snapshot: &Snapshot) -> usize {
     let bound = snapshot.config.agents.defaults.max_concurrent.unwrap_or(MAX_CONCURRENT);
     usize::try_from(bound).unwrap_or(usize::MAX)
+}
+
+/// What the command line asks of the parts.
+pub(super) struct Wishes {
+    /// Where model events are dumped, if they are.
+    pub(super) raw_stream: Option<RawStream>,
+    /// Which WebSocket requests are logged.
+    pub(super) ws_log: WsLog,
 }
 
 /// A gateway that is built and not yet serving; cheap to clone.
@@ -56,6 +64,7 @@ pub(super) async fn build(
     snapshot: Arc<Snapshot>,
     logs: Logs,
     config: Arc<dyn ConfigControl>,
+    wishes: Wishes,
 ) -> anyhow::Result<Gateway> {
     let lifecycle = Lifecycle::new();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -104,6 +113,7 @@ pub(super) async fn build(
         clock: Arc::clone(&clock),
         lifecycle: lifecycle.clone(),
         max_concurrent: max_concurrent(&snapshot),
+        raw_stream: wishes.raw_stream,
     });
     let services = Services {
         live,
@@ -125,7 +135,13 @@ pub(super) async fn build(
         .get("OPENCLAW_HANDSHAKE_TIMEOUT_MS")
         .and_then(|text| text.parse().ok())
         .map(Duration::from_millis);
-    let control_plane = Surface::new(services.clone(), SurfaceOptions { handshake_timeout });
+    let control_plane = Surface::new(
+        services.clone(),
+        SurfaceOptions {
+            handshake_timeout,
+            log: wishes.ws_log,
+        },
+    );
     let grpc_health = HealthService::new(probes.clone(), services.lifecycle.clone());
     Ok(Gateway {
         services,

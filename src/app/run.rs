@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::boot::{self, Booted, EXIT_TAKEN};
-use super::build::{self, Gateway};
+use super::build::{self, Gateway, Wishes};
 use super::config_desk::ConfigDesk;
 use super::listening::{Listening, main_addresses, open_tls};
 use super::logs::Logs;
@@ -17,9 +17,11 @@ use super::serve::{self, BindError, ListenAddress};
 use super::signals::{Request, Signals};
 use super::sockets::SelfHandshake;
 use super::{drain, upkeep};
+use crate::agent::RawStream;
 use crate::config::Snapshot;
 use crate::lifecycle::Phase;
-use crate::settings::RunSettings;
+use crate::rpc::WsLog;
+use crate::settings::{RunSettings, WsLogStyle};
 use crate::store::Recovery;
 use crate::telemetry::MetricsHandle;
 
@@ -40,9 +42,23 @@ pub fn run(settings: RunSettings) -> ExitCode {
     };
     let snapshot = &booted.started.loaded.snapshot;
     let logs = Logs::install(&settings, snapshot, booted.input.around.container);
-    for flag in settings.without_effect() {
-        tracing::warn!(target: "gateway", "{flag} has no effect in this version");
+    for line in &booted.done {
+        tracing::info!(target: "gateway", "{line}");
     }
+    for (flag, reason) in settings.without_effect() {
+        tracing::warn!(target: "gateway", "{flag} has no effect: {reason}");
+    }
+    let raw_stream = match raw_stream(&settings, snapshot) {
+        Ok(raw_stream) => raw_stream,
+        Err(failure) => {
+            complain(&failure);
+            return ExitCode::from(1);
+        }
+    };
+    let wishes = Wishes {
+        raw_stream: raw_stream.clone(),
+        ws_log: ws_log(&settings),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("gateway")
@@ -54,11 +70,47 @@ pub fn run(settings: RunSettings) -> ExitCode {
             return ExitCode::from(1);
         }
     };
-    let code = runtime.block_on(serve_until_stopped(booted, logs.clone()));
+    let code = runtime.block_on(serve_until_stopped(booted, logs.clone(), wishes));
     // What still blocks now (a hung name lookup, a slow disk) must not hold the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
+    if let Some(raw_stream) = raw_stream {
+        raw_stream.flush();
+    }
     logs.flush();
     code
+}
+
+/// The dump of model events, if flags or environment ask for one.
+fn raw_stream(settings: &RunSettings, snapshot: &Snapshot) -> Result<Option<RawStream>, String> {
+    let env = &snapshot.env;
+    let named = settings.raw_stream_path.clone().or_else(|| {
+        env.get("OPENCLAW_RAW_STREAM_PATH")
+            .map(|path| snapshot.paths.expand(path))
+    });
+    if !settings.raw_stream && settings.raw_stream_path.is_none() && !env.is_truthy("OPENCLAW_RAW_STREAM") {
+        return Ok(None);
+    }
+    let path = named.unwrap_or_else(|| snapshot.state_dir.join("logs").join("raw-stream.jsonl"));
+    match RawStream::open(path.clone()) {
+        Ok(raw_stream) => {
+            tracing::warn!(target: "gateway", path = %path.display(), "model streams are written to a file, content included");
+            Ok(Some(raw_stream))
+        }
+        Err(error) => Err(format!(
+            "Gateway failed to start: cannot write the raw stream to {}: {error} (choose another file with \
+             --raw-stream-path)",
+            path.display()
+        )),
+    }
+}
+
+fn ws_log(settings: &RunSettings) -> WsLog {
+    match settings.ws_log {
+        WsLogStyle::Auto if settings.verbose => WsLog::Compact,
+        WsLogStyle::Auto => WsLog::Problems,
+        WsLogStyle::Compact => WsLog::Compact,
+        WsLogStyle::Full => WsLog::Full,
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "a refused start speaks before and without the log")]
@@ -66,8 +118,8 @@ fn complain(text: &str) {
     eprintln!("{text}");
 }
 
-async fn serve_until_stopped(booted: Booted, logs: Logs) -> ExitCode {
-    match Box::pin(serve_gateway(booted, logs)).await {
+async fn serve_until_stopped(booted: Booted, logs: Logs, wishes: Wishes) -> ExitCode {
+    match Box::pin(serve_gateway(booted, logs, wishes)).await {
         Ok(code) => code,
         Err(error) => {
             complain(&format!("Gateway failed to start: {error:#}"));
@@ -79,8 +131,10 @@ async fn serve_until_stopped(booted: Booted, logs: Logs) -> ExitCode {
     }
 }
 
-async fn serve_gateway(booted: Booted, logs: Logs) -> anyhow::Result<ExitCode> {
-    let Booted { input, started, lock } = booted;
+async fn serve_gateway(booted: Booted, logs: Logs, wishes: Wishes) -> anyhow::Result<ExitCode> {
+    let Booted {
+        input, started, lock, ..
+    } = booted;
     let snapshot = Arc::clone(&started.loaded.snapshot);
     let mut signals = Signals::listen()?;
     let metrics = MetricsHandle::install(crate::VERSION)?;
@@ -93,7 +147,7 @@ async fn serve_gateway(booted: Booted, logs: Logs) -> anyhow::Result<ExitCode> {
     };
     let tls = open_tls(&snapshot).await?;
     let (desk, orders) = ConfigDesk::new();
-    let gateway = build::build(Arc::clone(&snapshot), logs, Arc::new(desk)).await?;
+    let gateway = build::build(Arc::clone(&snapshot), logs, Arc::new(desk), wishes).await?;
     let recovery = gateway.services.store.recover(gateway.services.clock.now_ms()).await?;
 
     let listening = Listening::start(&gateway, &snapshot, listeners, management, tls, &metrics);

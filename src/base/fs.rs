@@ -2,7 +2,7 @@
 //!
 //! Blocking; callers on async workers go through `spawn_blocking`.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -78,6 +78,15 @@ pub fn create_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     temporary.as_file().sync_all()?;
     temporary.persist_noclobber(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Opens for appending; a new file is readable by its owner only.
+pub fn append_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
 }
 
 /// Creates a folder and its parents; the folder itself is readable by the owner only if it is new.

@@ -2,12 +2,16 @@
 //!
 //! The queue is bounded. A disk that is slower than the writers costs lines, and the file says how many.
 
+use std::fs::File;
 use std::io::{self, Write as _};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
 use std::time::Duration;
+
+use super::fs::{append_private, create_private_dir};
 
 /// Lines that may wait for the disk.
 const CAPACITY: usize = 8_192;
@@ -24,6 +28,36 @@ pub trait Destination: Send + 'static {
 enum Entry {
     Line(String),
     Flush(SyncSender<()>),
+}
+
+/// A file that is appended to as it is. New ones are readable by their owner only.
+pub struct AppendFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl AppendFile {
+    /// Opens the file, making its folder.
+    ///
+    /// # Errors
+    /// The folder cannot be made or the file cannot be opened for appending.
+    pub fn open(path: PathBuf) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            create_private_dir(folder)?;
+        }
+        let file = append_private(&path)?;
+        Ok(Self { path, file })
+    }
+}
+
+impl Destination for AppendFile {
+    fn append(&mut self, line: &str) -> io::Result<()> {
+        self.file.write_all(line.as_bytes())
+    }
+
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
 }
 
 /// The writing end; cheap to clone. The thread ends when the last one is dropped.

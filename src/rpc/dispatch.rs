@@ -3,6 +3,7 @@
 //! A handler is polled once in the connection's own task. If it is not done then, it goes on in a task of its own, so that
 //! requests of one connection run at the same time; a panic is answered, not spread.
 
+mod account;
 mod budget;
 mod faults;
 #[cfg(test)]
@@ -20,6 +21,8 @@ use serde_json::value::RawValue;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
+use self::account::Account;
+pub use self::account::WsLog;
 pub use self::budget::WriteBudget;
 use super::hello::role_name;
 use super::method::{Access, ConnInfo, Interim, Method, MethodFailure, MethodResult, RequestCtx};
@@ -32,8 +35,6 @@ use crate::wire::frame::{self, FrameError};
 
 /// Calls of a method of the other role in a row that are answered; the next one closes the connection.
 const MAX_UNAUTHORIZED: u32 = 11;
-/// Outcome of requests that succeed.
-const OK: &str = "ok";
 /// How long the handlers of a connection that is gone may go on.
 const ORPHAN_GRACE: Duration = Duration::from_secs(30);
 
@@ -98,15 +99,17 @@ impl Session {
         };
         if let Some((method, payload)) = self.cached(&request.method, request.params) {
             self.unauthorized = 0;
-            self.surface.requests().answered(method, OK);
+            let account = self.open(method, &request.id);
             driver.send(frame::success(&request.id, payload.get()));
+            account.close(&self.conn, &request.id, None);
             return;
         }
         match self.prepare(&request.method) {
             Ok(method) => self.start(driver, method, &request.id, request.params).await,
             Err(fault) => {
                 let method = registry::find(&request.method).map_or("unknown", |method| method.name);
-                self.surface.requests().answered(method, fault.kind.as_str());
+                self.open(method, &request.id)
+                    .close(&self.conn, &request.id, Some(&fault));
                 if self.unauthorized > MAX_UNAUTHORIZED {
                     self.outbox.close(1008, "repeated unauthorized calls");
                 } else {
@@ -154,6 +157,7 @@ impl Session {
         IO: AsyncRead + AsyncWrite + Unpin + Send,
     {
         let services = self.surface.services();
+        let account = self.open(method.name, id);
         let slot = match self
             .surface
             .writes()
@@ -161,7 +165,7 @@ impl Session {
         {
             Ok(slot) => slot,
             Err(fault) => {
-                self.surface.requests().answered(method.name, fault.kind.as_str());
+                account.close(&self.conn, id, Some(&fault));
                 driver.send(self.failure(&Value::from(id), fault.into()));
                 return;
             }
@@ -181,7 +185,7 @@ impl Session {
             interim: Arc::clone(&reply) as Arc<dyn Interim>,
         };
         let protocol = self.conn.protocol;
-        let surface = self.surface.clone();
+        let (conn, closing) = (Arc::clone(&self.conn), account.clone());
         let mut answer = Box::pin(async move {
             let run = AssertUnwindSafe(async move { (method.run)(context, params).await });
             let result = match run.catch_unwind().await {
@@ -191,10 +195,7 @@ impl Session {
                     Err(Fault::new(FaultKind::Internal, format!("{} failed unexpectedly", method.name)).into())
                 }
             };
-            let outcome = result
-                .as_ref()
-                .map_or_else(|failure| failure.fault.kind.as_str(), |_| OK);
-            surface.requests().answered(method.name, outcome);
+            closing.close(&conn, &id, result.as_ref().err().map(|failure| &failure.fault));
             if result.is_ok()
                 && let Some(slot) = slot
             {
@@ -209,7 +210,6 @@ impl Session {
             return;
         }
         let outbox = Arc::clone(&self.outbox);
-        let surface = self.surface.clone();
         let gone = self.gone.clone();
         outbox.request_started();
         services.lifecycle.tasks.spawn(async move {
@@ -220,13 +220,17 @@ impl Session {
             let text = tokio::select! {
                 text = answer => Some(text),
                 () = orphaned => {
-                    surface.requests().answered(method.name, "abandoned");
+                    account.abandon();
                     None
                 }
             };
             outbox.request_done(text);
             reply.finish();
         });
+    }
+
+    fn open(&self, method: &'static str, id: &str) -> Account {
+        Account::open(&self.surface, &self.conn, method, id)
     }
 
     fn failure(&self, id: &Value, failure: MethodFailure) -> String {

@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::conn;
-use super::dispatch::WriteBudget;
+use super::dispatch::{WriteBudget, WsLog};
 use super::handshake::{Entry, Gate, Origin, Verdict};
 use crate::auth::{ConnectAttempt, ConnectGrant};
 use crate::bus::PreauthPermit;
@@ -29,6 +29,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
 pub struct SurfaceOptions {
     /// `OPENCLAW_HANDSHAKE_TIMEOUT_MS`; wins over `gateway.handshakeTimeoutMs`.
     pub handshake_timeout: Option<Duration>,
+    /// Which requests are logged.
+    pub log: WsLog,
 }
 
 /// What is known of an upgraded connection.
@@ -91,6 +93,11 @@ impl Surface {
     /// Counters of requests.
     pub(super) fn requests(&self) -> &RpcRequests {
         &self.0.requests
+    }
+
+    /// Which requests are logged.
+    pub(super) fn log(&self) -> WsLog {
+        self.0.options.log
     }
 
     pub(super) fn writes(&self) -> &WriteBudget {

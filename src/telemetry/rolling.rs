@@ -3,12 +3,12 @@
 //! `openclaw-YYYY-MM-DD.log` always means the file of today; its predecessors are deleted after a day. Any other name is
 //! kept as it is. A full file moves to `name.1.log`, that one to `name.2.log`, up to five.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::base::fs::create_private_dir;
+use crate::base::fs::{append_private, create_private_dir};
 use crate::base::line_file::Destination;
 
 /// Full files that are kept.
@@ -117,15 +117,6 @@ fn open(path: PathBuf) -> io::Result<Open> {
     let file = append_private(&path)?;
     let size = file.metadata()?.len();
     Ok(Open { path, file, size })
-}
-
-/// Opens for appending; a new file is readable by its owner only.
-pub fn append_private(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path)
 }
 
 /// `x.log` becomes `x.1.log`, and so on; the last one goes.

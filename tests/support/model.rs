@@ -12,7 +12,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use futures_util::StreamExt as _;
@@ -24,6 +24,8 @@ use tokio::sync::mpsc;
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub body: Value,
+    /// The `authorization` header.
+    pub authorization: Option<String>,
 }
 
 impl Seen {
@@ -140,9 +142,13 @@ fn directive(text: &str) -> Option<(String, String)> {
     Some((name.to_owned(), argument.to_owned()))
 }
 
-async fn complete(State(shared): State<Arc<Shared>>, body: Bytes) -> Response {
+async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap();
-    shared.seen.lock().unwrap().push(Seen { body: body.clone() });
+    let authorization = headers.get("authorization");
+    shared.seen.lock().unwrap().push(Seen {
+        body: body.clone(),
+        authorization: authorization.map(|value| value.to_str().unwrap().to_owned()),
+    });
     let text = newest_user_text(&body);
     let (name, argument) = directive(&text).unwrap_or_default();
     let after_tool = body["messages"]

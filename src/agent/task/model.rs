@@ -56,6 +56,8 @@ impl RunTask {
             budget: RetryBudget::new(self.inner.retry),
             follower: self.follower.clone(),
             cancel: &self.active.cancel,
+            raw_stream: self.inner.raw_stream.as_ref(),
+            clock: self.inner.clock.as_ref(),
         };
         let deadline = self.request.timeout.or(profile.run_timeout);
         let work = AssertUnwindSafe(turn.run(emitter, produced)).catch_unwind();

@@ -49,7 +49,7 @@ pub struct RunArgs {
     /// Tailscale exposure: off, serve or funnel
     #[arg(long, value_name = "mode")]
     pub tailscale: Option<String>,
-    /// Undo the Tailscale exposure at shutdown
+    /// Accepted for compatibility; this gateway does not control Tailscale
     #[arg(long)]
     pub tailscale_reset_on_exit: bool,
     /// Start although the config does not say gateway.mode=local
@@ -58,28 +58,28 @@ pub struct RunArgs {
     /// Create a development config and workspace if they are missing
     #[arg(id = "dev_instance", long = "dev")]
     pub dev: bool,
-    /// Wipe the development config, credentials, sessions and workspace first (with --dev)
+    /// Start over (with --dev): config, credentials, sessions and workspace move to trash/ in the state directory
     #[arg(long)]
     pub reset: bool,
-    /// Free the port first if another gateway holds it
+    /// Free the port first: end processes of this user that listen on it
     #[arg(long)]
     pub force: bool,
     /// Console level debug
     #[arg(long)]
     pub verbose: bool,
-    /// How WebSocket traffic is logged: auto, full or compact
+    /// Logged WebSocket requests: auto (failed and slow ones), compact (all) or full (all, with ids)
     #[arg(long, value_name = "style")]
     pub ws_log: Option<String>,
     /// Same as --ws-log compact
     #[arg(long)]
     pub compact: bool,
-    /// Console shows only CLI back ends
+    /// Accepted for compatibility; this gateway has no CLI back ends
     #[arg(long, alias = "claude-cli-logs")]
     pub cli_backend_logs: bool,
-    /// Write raw model events to a file
+    /// Write what models stream to a file, content included
     #[arg(long)]
     pub raw_stream: bool,
-    /// That file (default: logs/raw-stream.jsonl in the state directory)
+    /// That file; implies --raw-stream (default: logs/raw-stream.jsonl in the state directory)
     #[arg(long, value_name = "path")]
     pub raw_stream_path: Option<PathBuf>,
 }

@@ -4,10 +4,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::{Context, call};
+use crate::base::listener::{self, Listener};
 use crate::cli::client::error::ServerError;
 use crate::cli::client::{Call, CallError, Caller, Session};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::listener::{self, Listener};
 use crate::cli::local::{Local, shown_path};
 use crate::cli::printer::Printer;
 use crate::cli::target::{Source, Target, TargetArgs, timeout_of};

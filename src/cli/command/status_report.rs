@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::health_lines;
 use super::status::{Answers, StatusArgs};
+use crate::base::listener;
 use crate::cli::client::CallError;
-use crate::cli::listener;
 use crate::cli::local::{Local, shown_path};
 use crate::cli::printer::Printer;
 use crate::cli::target::Target;
