@@ -101,6 +101,7 @@ pub(super) fn run_request(target: Target, turn: &Turn, dialogue: Dialogue, heade
         tool_results: dialogue.tool_results,
         extra_system: dialogue.system,
         model: target.model,
+        thinking: None,
         sampling: turn.sampling.clone(),
         client_tools: turn.tools.clone(),
         tool_choice: turn.tool_choice.clone(),

@@ -1,6 +1,5 @@
 //! `logs`: the end of the gateway's log, and with `--follow` what comes after it, also across restarts.
 
-use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
@@ -14,6 +13,7 @@ use crate::cli::client::{Call, CallError};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::printer::Printer;
 use crate::cli::target::{Source, Target, TargetArgs, timeout_of};
+use crate::telemetry::rolling::FileSettings;
 use crate::telemetry::tail;
 
 /// Most lines that one answer may hold; follow mode asks for that many so that a burst is not cut.
@@ -220,18 +220,24 @@ fn level_style(level: Option<&str>) -> Option<Style> {
 fn show_local_file(args: &LogsArgs, context: &mut Context<'_>) -> Option<Exit> {
     let file = context.local.text("logging.file")?;
     let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
-    let page = tail::read(Path::new(&file), None, limit, args.max_bytes).ok()?;
+    let path = context.local.paths.expand(&file);
+    let named = FileSettings {
+        path,
+        max_bytes: u64::MAX,
+    };
+    let file = named.current();
+    let page = tail::read(&file, None, limit, args.max_bytes).ok()?;
     notice(
         "Local Gateway RPC unavailable; reading configured file log instead.",
         args,
         context.printer,
     );
     let tail = Tail {
-        file,
+        file: file.display().to_string(),
         cursor: page.cursor,
         size: page.size,
         lines: page.lines,
-        truncated: page.truncated,
+        truncated: page.size > args.max_bytes,
         reset: false,
     };
     show(args, &tail, &mut Shown::default(), context.printer);
