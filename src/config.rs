@@ -16,6 +16,7 @@ pub mod diff;
 pub mod dotenv;
 pub mod edit;
 mod effective;
+pub mod embeddings;
 pub mod env;
 pub mod error;
 pub mod hints;
@@ -44,6 +45,7 @@ pub mod watch;
 pub mod write;
 
 pub use bind::Listen;
+pub use embeddings::EmbeddingSettings;
 pub use env::Env;
 pub use error::{Refusal, StartError};
 pub use load::{LoadError, LoadInput, Loaded, load, snapshot_from_json5};

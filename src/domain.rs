@@ -5,6 +5,7 @@
 pub mod access;
 pub mod channel;
 pub mod config_control;
+pub mod embedding;
 pub mod event;
 pub mod fault;
 pub mod identity;

@@ -9,6 +9,10 @@ mod access;
 mod agent_call;
 mod body;
 mod chat;
+#[cfg(test)]
+mod contract_checks;
+mod cors;
+mod embeddings;
 mod fault;
 #[cfg(test)]
 pub mod fixtures;

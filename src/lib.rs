@@ -13,6 +13,7 @@ pub mod channels;
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod fetch;
 pub mod grpc;
 pub mod health;
 pub mod http;

@@ -8,6 +8,7 @@
 pub mod body;
 pub mod client;
 pub mod demo;
+pub mod embeddings;
 pub mod failure;
 pub mod http;
 pub mod ollama;

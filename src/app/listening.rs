@@ -8,6 +8,7 @@ use super::build::Gateway;
 use super::serve::{self, BindError, Limits, ListenAddress, Listeners, ServeSettings, Server, Tls, TlsError, TlsFiles};
 use super::sockets::SocketGate;
 use crate::config::Snapshot;
+use crate::fetch::Fetcher;
 use crate::grpc::{self, ControlPorts};
 use crate::http::{Management, Ports, RenderMetrics, Surface};
 use crate::telemetry::MetricsHandle;
@@ -74,6 +75,7 @@ impl Listening {
                 },
                 &gateway.grpc_health,
             ),
+            fetcher: Fetcher::default(),
         });
         let settings = ServeSettings {
             limits: limits(snapshot),

@@ -81,6 +81,25 @@ impl<P: From<Part>> Message<P> {
     }
 }
 
+impl<P> Message<P> {
+    /// The same message with another kind of parts. `Err`: a user message, whose parts have yet to be made into others.
+    pub fn with_other_parts<Q>(self) -> Result<Message<Q>, Vec<P>> {
+        match self {
+            Self::User { parts } => Err(parts),
+            Self::Assistant {
+                text,
+                reasoning,
+                tool_calls,
+            } => Ok(Message::Assistant {
+                text,
+                reasoning,
+                tool_calls,
+            }),
+            Self::Tool { call_id, name, content } => Ok(Message::Tool { call_id, name, content }),
+        }
+    }
+}
+
 impl Message {
     /// Rough size in characters, for the context budget. Images and sound count as a fixed amount.
     pub fn weight(&self) -> usize {

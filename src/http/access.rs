@@ -30,12 +30,14 @@ impl Gatekeeper for Authenticator {
     }
 }
 
-/// The caller, if it may do what needs `scope`; else the response that says why not.
+/// The caller, if it may do what needs `scope`; else the response that says why not. `is_known_page`: the request comes
+/// from a web page that this route is open to.
 pub(super) fn authorize(
     gate: &dyn Gatekeeper,
     auth: &ResolvedAuth,
     peer: SocketAddr,
     headers: &HeaderMap,
+    is_known_page: bool,
     scope: Scope,
 ) -> Result<Principal, Box<Response<Body>>> {
     let principal = gate.admit(auth, peer, headers).map_err(|failure| {
@@ -43,7 +45,7 @@ pub(super) fn authorize(
         Box::new(fault::refused(&failure))
     })?;
     // Without credentials the browser's own word is all that tells a page of somebody else from the user.
-    if auth.mode == AuthMode::None && is_foreign_page(auth, headers) {
+    if auth.mode == AuthMode::None && !is_known_page && is_foreign_page(auth, headers) {
         return Err(Box::new(fault::forbidden("cross-site requests are not allowed")));
     }
     if principal.may(scope) {

@@ -6,9 +6,12 @@
 //! the run. No status is sent before the run has something to say, so that a failure is a status and not an empty
 //! success.
 
+mod document;
 mod inputs;
 mod outcome;
+mod pixels;
 mod refusal;
+mod rules;
 mod slot;
 mod stream;
 mod target;
@@ -18,18 +21,21 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Response};
 
-pub(super) use self::inputs::resolve;
+#[cfg(test)]
+pub(super) use self::document::tests;
+pub(super) use self::inputs::Inputs;
 pub(super) use self::outcome::{fault as outcome_fault, vanished};
 pub(super) use self::refusal::Refusal;
-pub(super) use self::slot::Slot;
+pub(super) use self::rules::InputRules;
+pub(super) use self::slot::{Full, Slot, SlotLimits, Slots};
 pub(super) use self::stream::{Narrator, RunStream, Told, first_words};
-pub(super) use self::target::{Keys, Target};
+pub(super) use self::target::{Keys, Target, embedding_target};
 use super::read::{self, ReadLimits};
 use super::surface::Exchange;
 use super::{Body, fault};
 use crate::base::RunId;
 use crate::domain::run::{RunRequest, RunSource};
-use crate::domain::{Fault, Principal, Scope};
+use crate::domain::{Fault, FaultKind, Principal, Scope};
 use crate::models::client::{Dialogue, Turn};
 
 /// A request that was let in, with its body.
@@ -57,9 +63,11 @@ where
         return Err(Box::new(fault::shape_a(&refusal)));
     }
     // Before the body, so that waiting bodies are bounded too.
-    let Some(slot) = Slot::take(&exchange.surface.in_flight, exchange.settings.max_in_flight) else {
-        return Err(Box::new(fault::shape_a(&overloaded())));
-    };
+    let slot = exchange
+        .surface
+        .slots
+        .take(exchange.settings.slots, &principal)
+        .map_err(|full| Box::new(fault::shape_a(&overloaded(full))))?;
     let limits = ReadLimits {
         bytes: max_bytes,
         silence: exchange.settings.body_silence,
@@ -81,10 +89,33 @@ fn not_now(exchange: &Exchange<'_>) -> Option<Fault> {
     None
 }
 
-fn overloaded() -> Fault {
-    Fault::unavailable("Too many agent requests are in flight; retry shortly.")
-        .with_code("overloaded")
-        .with_retry_after(Duration::from_secs(1))
+fn overloaded(full: Full) -> Fault {
+    let fault = match full {
+        Full::All => {
+            Fault::unavailable("Too many agent requests are in flight; retry shortly.").with_code("overloaded")
+        }
+        Full::Caller => Fault::new(
+            FaultKind::RateLimited,
+            "Too many of your requests are in flight; wait for one to finish.",
+        )
+        .with_code("too_many_in_flight"),
+    };
+    fault.with_retry_after(Duration::from_secs(1))
+}
+
+/// Bodies of this size are parsed away from the async workers.
+const LARGE_BODY: usize = 256 * 1024;
+
+/// Parses a body, a large one without holding up other requests.
+pub(super) async fn parse<T: Send + 'static>(bytes: Bytes, parse: fn(&[u8]) -> Result<T, Fault>) -> Result<T, Fault> {
+    if bytes.len() < LARGE_BODY {
+        return parse(&bytes);
+    }
+    let work = tokio::task::spawn_blocking(move || parse(&bytes));
+    work.await.unwrap_or_else(|_| {
+        let fault = Fault::new(FaultKind::Internal, "The request could not be read.");
+        Err(fault)
+    })
 }
 
 /// The run that answers `turn`, whose dialogue is resolved as `dialogue`.
@@ -109,9 +140,12 @@ pub(super) fn run_request(target: Target, turn: &Turn, dialogue: Dialogue, heade
         stream: turn.stream,
         timeout: None,
         owner: None,
-        traceparent: headers
-            .get("traceparent")
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned),
+        traceparent: traceparent(headers),
     }
+}
+
+/// The caller's trace, as sent.
+pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let value = headers.get("traceparent")?.to_str().ok()?;
+    Some(value.to_owned())
 }

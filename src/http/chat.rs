@@ -51,10 +51,13 @@ async fn run(exchange: &Exchange<'_>, headers: &HeaderMap, admitted: Admitted) -
     let ChatTurn {
         mut turn,
         include_usage,
-    } = parse_turn(&bytes)?;
-    drop(bytes);
+    } = agent_call::parse(bytes, parse_turn).await?;
     let target = Target::of(&exchange.live, headers, &principal, &turn, KEYS)?;
-    let dialogue = agent_call::resolve(std::mem::take(&mut turn.dialogue), "messages")?;
+    let inputs = &exchange.surface.inputs;
+    let dialogue = std::mem::take(&mut turn.dialogue);
+    let dialogue = inputs
+        .resolve(dialogue, &exchange.settings.chat_inputs, "messages")
+        .await?;
     let request = agent_call::run_request(target, &turn, dialogue, headers);
     let label = Label {
         id: completion_id(),
@@ -93,7 +96,10 @@ async fn whole(mut handle: RunHandle, label: &Label) -> Result<Response<Body>, R
                     outcome.finish.as_str(),
                     wire_usage(&outcome.usage),
                 );
-                return Ok(reply::json(StatusCode::OK, &completion));
+                return Ok(reply::json(
+                    StatusCode::OK,
+                    &completion.with_reasoning(&outcome.reasoning),
+                ));
             }
             Some(_) => {}
             None => return Err(Refusal::of_run(agent_call::vanished())),

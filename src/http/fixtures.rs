@@ -1,6 +1,6 @@
 //! A surface over doubles, for tests of this layer and of the listener.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::domain::run::{
     RunOutcome, RunRecord, RunRequest, Runs,
 };
 use crate::domain::{AuthMethod, Fault, Principal, Role, Scope, ScopeSet};
+use crate::fetch::Fetcher;
 use crate::health::fixtures::snapshot_from;
 use crate::health::probes::tests::{World, probes};
 use crate::lifecycle::Lifecycle;
@@ -221,6 +222,8 @@ impl Rig {
             sockets: Arc::new(Echo),
             metrics: Arc::new(|| "openclaw_up 1\n".to_owned()),
             grpc: Routes::default(),
+            // Links lead to servers of the tests, which are on this machine.
+            fetcher: Fetcher::with_rule(|address| address != IpAddr::from([127, 0, 0, 9])),
         });
         Self {
             surface,

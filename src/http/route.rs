@@ -13,6 +13,7 @@ pub(super) enum Route<'a> {
     /// `/v1/models/<id>`, the id still percent-encoded.
     Model(&'a str),
     Chat,
+    Embeddings,
     Metrics,
     Page,
     /// Nothing under `/v1/`: errors there are JSON.
@@ -29,6 +30,7 @@ impl<'a> Route<'a> {
             "/readyz" | "/ready" => Self::Readiness,
             "/startupz" | "/startup" => Self::Startup,
             "/v1/models" if settings.models => Self::Models,
+            "/v1/embeddings" if settings.models => Self::Embeddings,
             "/api/diagnostics/prometheus" => Self::Metrics,
             "/" if settings.page => Self::Page,
             _ => match path.strip_prefix("/v1/") {
@@ -50,10 +52,20 @@ impl<'a> Route<'a> {
             Self::Models => "/v1/models",
             Self::Model(_) => "/v1/models/{id}",
             Self::Chat => "/v1/chat/completions",
+            Self::Embeddings => "/v1/embeddings",
             Self::Metrics => "/api/diagnostics/prometheus",
             Self::Page => "/",
             Self::UnknownApi => "/v1/{unknown}",
             Self::Unknown => "unknown",
+        }
+    }
+
+    /// Lists of the origins whose web pages may call the route.
+    pub(super) fn origins<'s>(self, settings: &'s Settings) -> [&'s [String]; 2] {
+        match self {
+            Self::Chat => [&settings.chat_origins, &[]],
+            Self::Models | Self::Model(_) | Self::Embeddings => [&settings.chat_origins, &settings.responses_origins],
+            _ => [&[], &[]],
         }
     }
 
@@ -62,7 +74,7 @@ impl<'a> Route<'a> {
         match self {
             Self::Liveness | Self::Readiness | Self::Startup | Self::Page => Some("GET, HEAD"),
             Self::Models | Self::Model(_) | Self::Metrics => Some("GET"),
-            Self::Chat => Some("POST"),
+            Self::Chat | Self::Embeddings => Some("POST"),
             Self::UnknownApi | Self::Unknown => None,
         }
     }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use http::HeaderValue;
 
+use super::agent_call::{InputRules, SlotLimits};
+use super::cors;
 use crate::config::Snapshot;
 use crate::config::types::gateway::http::TextOrFalse;
 
@@ -23,7 +25,15 @@ pub(super) struct Settings {
     /// Longest wait for the next part of a body.
     pub body_silence: Duration,
     /// Most agent requests at the same time.
-    pub max_in_flight: usize,
+    pub slots: SlotLimits,
+    /// What may be attached to chat completions.
+    pub chat_inputs: InputRules,
+    /// What may be attached to responses.
+    pub responses_inputs: InputRules,
+    /// Web pages that may call chat completions.
+    pub chat_origins: Vec<String>,
+    /// Web pages that may call responses.
+    pub responses_origins: Vec<String>,
     /// `Strict-Transport-Security`.
     pub hsts: Option<HeaderValue>,
     /// Whether `GET /` shows a page.
@@ -44,7 +54,17 @@ impl Settings {
             models: endpoints.chat_completions.enabled || endpoints.responses.enabled,
             chat_body_bytes: endpoints.chat_completions.max_body_bytes.unwrap_or(CHAT_BODY_BYTES),
             body_silence: Duration::from_millis(gateway.limits.body_timeout_ms),
-            max_in_flight: usize::try_from(gateway.limits.max_in_flight).unwrap_or(usize::MAX),
+            slots: SlotLimits {
+                all: usize::try_from(gateway.limits.max_in_flight).unwrap_or(usize::MAX),
+                caller: gateway
+                    .limits
+                    .max_in_flight_per_caller
+                    .map(|most| usize::try_from(most).unwrap_or(usize::MAX)),
+            },
+            chat_inputs: InputRules::chat(endpoints),
+            responses_inputs: InputRules::responses(endpoints),
+            chat_origins: cors::origins(endpoints.chat_completions.allowed_origins.as_deref()),
+            responses_origins: cors::origins(endpoints.responses.allowed_origins.as_deref()),
             hsts,
             page: snapshot.control_ui_enabled(),
         }

@@ -2,7 +2,6 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use std::time::Instant;
 
 use arc_swap::ArcSwap;
@@ -13,17 +12,20 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 use tower::Service;
 
 use super::access::{self, Gatekeeper};
+use super::agent_call::{Inputs, Slots};
 use super::body::BodyError;
+use super::cors::Grant;
 use super::probes::{self, Detail};
 use super::reply::{self, REQUEST_ID};
 use super::route::Route;
 use super::settings::Settings;
 use super::upgrade::{self, Sockets};
-use super::{Body, Peer, chat, fault, management, models, page, request_id};
+use super::{Body, Peer, chat, embeddings, fault, management, models, page, request_id};
 use crate::base::Clock;
 use crate::config::AuthMode;
 use crate::domain::run::Runs;
 use crate::domain::{Fault, FaultKind, Principal, Scope};
+use crate::fetch::Fetcher;
 use crate::health::Probes;
 use crate::lifecycle::Lifecycle;
 use crate::live::{Live, LiveHandle};
@@ -53,13 +55,17 @@ pub struct Ports {
     pub metrics: RenderMetrics,
     /// gRPC services.
     pub grpc: tonic::service::Routes,
+    /// Follows links in requests.
+    pub fetcher: Fetcher,
 }
 
 pub(super) struct Inner {
     pub(super) ports: Ports,
     settings: ArcSwap<Settings>,
     /// Agent requests at work.
-    pub(super) in_flight: Arc<AtomicUsize>,
+    pub(super) slots: Slots,
+    /// Resolves links and documents in requests.
+    pub(super) inputs: Inputs,
     requests: HttpRequests,
 }
 
@@ -73,6 +79,8 @@ pub(super) struct Exchange<'a> {
     pub live: Arc<Live>,
     pub settings: Arc<Settings>,
     pub peer: Peer,
+    /// What the web page that sent the request may do.
+    pub page: Grant,
 }
 
 impl Surface {
@@ -80,9 +88,10 @@ impl Surface {
     pub fn new(ports: Ports) -> Self {
         let settings = Settings::of(&ports.live.load().snapshot);
         Self(Arc::new(Inner {
+            inputs: Inputs::new(ports.fetcher.clone()),
             ports,
             settings: ArcSwap::from_pointee(settings),
-            in_flight: Arc::new(AtomicUsize::new(0)),
+            slots: Slots::default(),
             requests: HttpRequests::default(),
         }))
     }
@@ -100,11 +109,16 @@ impl Surface {
         let settings = self.0.settings(&live);
         let hsts = settings.hsts.clone();
         let (route, method) = (route_label(&request, &settings), method_label(request.method()));
+        let page = Grant::of(
+            Route::of(request.uri().path(), &settings).origins(&settings),
+            request.headers(),
+        );
         let exchange = Exchange {
             surface: &self.0,
             live,
             settings,
             peer,
+            page: page.clone(),
         };
         let answer = AssertUnwindSafe(exchange.dispatch(request, &id)).catch_unwind().await;
         let mut response = answer.unwrap_or_else(|_| {
@@ -118,6 +132,7 @@ impl Surface {
         let headers = response.headers_mut();
         reply::put_security_headers(headers, hsts.as_ref());
         headers.insert(REQUEST_ID, id);
+        page.mark(headers);
         // While draining, load balancers should move on with their next request.
         if is_http2 {
             headers.remove(header::CONNECTION);
@@ -161,6 +176,9 @@ impl Exchange<'_> {
         let Some(allow) = route.allow() else {
             return unknown(route, &parts.method, path);
         };
+        if let Some(granted) = self.page.preflight(&parts.method, &parts.headers, allow) {
+            return granted;
+        }
         let is_head = parts.method == Method::HEAD;
         if !allow.split(", ").any(|method| method == parts.method.as_str()) {
             let refusal = reply::method_not_allowed(allow);
@@ -169,6 +187,7 @@ impl Exchange<'_> {
         let headers = &parts.headers;
         let response = match route {
             Route::Chat => return chat::handle(self, headers, body).await,
+            Route::Embeddings => return embeddings::handle(self, headers, body).await,
             Route::Liveness => probes::liveness(&ports.probes),
             Route::Readiness => probes::readiness(&ports.probes, self.detail(headers)).await,
             Route::Startup => probes::startup(&ports.probes, self.detail(headers)),
@@ -193,7 +212,8 @@ impl Exchange<'_> {
     /// The caller, if it may do what needs `scope`.
     pub(super) fn authorize(&self, headers: &HeaderMap, scope: Scope) -> Result<Principal, Box<Response<Body>>> {
         let auth = &self.live.snapshot.auth;
-        access::authorize(&*self.surface.ports.gate, auth, self.peer.addr, headers, scope)
+        let gate = &*self.surface.ports.gate;
+        access::authorize(gate, auth, self.peer.addr, headers, self.page.is_given(), scope)
     }
 
     /// Local callers and authenticated ones are told more. With mode `none` everybody is authenticated, so only being

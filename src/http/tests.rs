@@ -224,3 +224,92 @@ async fn grpc_requests_go_to_grpc_and_unknown_services_are_unimplemented() {
     let response = rig.send("POST", "/no.Such/Method", &headers, "").await;
     assert_eq!(response.headers()["grpc-status"], "12");
 }
+
+fn with_origins(chat: Value) -> Value {
+    json!({"gateway": {"http": {"endpoints": {"chatCompletions": {"enabled": true, "allowedOrigins": chat}}}}})
+}
+
+#[tokio::test]
+async fn listed_pages_may_call_and_others_are_told_nothing() {
+    let steps = vec![end(completed("x"))];
+    let rig = Rig::new(with_origins(json!(["https://Chat.example/"])), AuthMode::Token, steps);
+    let (friend, stranger) = (("origin", "https://chat.example"), ("origin", "https://evil.example"));
+    let preflight = [
+        ("access-control-request-method", "POST"),
+        (
+            "access-control-request-headers",
+            "authorization, content-type, x-stainless-os",
+        ),
+    ];
+    for path in ["/v1/chat/completions", "/v1/models", "/v1/embeddings"] {
+        let response = rig
+            .send("OPTIONS", path, &[friend, preflight[0], preflight[1]], "")
+            .await;
+        assert_eq!(response.status(), 204, "{path}");
+        let headers = response.headers();
+        assert_eq!(headers["access-control-allow-origin"], "https://chat.example");
+        assert_eq!(headers["access-control-allow-headers"], preflight[1].1);
+        assert_eq!(headers["vary"], "origin");
+        assert!(!headers.contains_key("access-control-allow-credentials"));
+        let response = rig.send("OPTIONS", path, &[stranger, preflight[0]], "").await;
+        assert_eq!(response.status(), 405, "{path}");
+        assert!(!response.headers().contains_key("access-control-allow-origin"));
+        assert_eq!(response.headers()["vary"], "origin");
+    }
+    let response = rig
+        .chat(&[friend], &json!({"messages": [{"role": "user", "content": "hi"}]}))
+        .await;
+    assert_eq!(
+        response.headers()["access-control-allow-origin"],
+        "https://chat.example"
+    );
+    assert!(
+        response.headers()["access-control-expose-headers"]
+            .to_str()
+            .unwrap()
+            .contains("x-request-id")
+    );
+    // Errors are readable too, and other routes stay closed.
+    let response = rig.send("GET", "/v1/models", &[friend], "").await;
+    assert_eq!(response.status(), 401);
+    assert!(response.headers().contains_key("access-control-allow-origin"));
+    let response = rig.send("OPTIONS", "/healthz", &[friend, preflight[0]], "").await;
+    assert!(!response.headers().contains_key("access-control-allow-origin"));
+}
+
+#[tokio::test]
+async fn a_listed_page_needs_no_other_leave_where_nobody_needs_credentials() {
+    let rig = Rig::new(
+        with_origins(json!(["https://chat.example"])),
+        AuthMode::None,
+        Vec::new(),
+    );
+    let status = async |origin: &str| rig.send("GET", "/v1/models", &[("origin", origin)], "").await.status();
+    assert_eq!(status("https://chat.example").await, 200);
+    assert_eq!(status("https://evil.example").await, 403);
+}
+
+#[tokio::test]
+async fn one_caller_cannot_take_every_place() {
+    let mut config = all_on();
+    config["gateway"]["limits"] = json!({"maxInFlight": 2, "maxInFlightPerCaller": 1});
+    let rig = Rig::new(config, AuthMode::Token, vec![end(completed("x"))]);
+    let ask = json!({"stream": true, "messages": [{"role": "user", "content": "hi"}]});
+    let (held, body) = (rig.chat(&[], &ask).await, ask.to_string());
+    assert_eq!(held.status(), 200);
+    let response = rig.chat(&[], &ask).await;
+    assert_eq!(response.status(), 429);
+    assert_eq!(response.headers()["retry-after"], "1");
+    assert_eq!(body_json(response).await["error"]["code"], "too_many_in_flight");
+    let other = rig
+        .send_from("10.0.0.2:1", "POST", "/v1/chat/completions", &[ADMIN], &body)
+        .await;
+    assert_eq!(other.status(), 200);
+    let response = rig
+        .send_from("10.0.0.3:1", "POST", "/v1/chat/completions", &[ADMIN], &body)
+        .await;
+    assert_eq!(response.status(), 503);
+    assert_eq!(body_json(response).await["error"]["code"], "overloaded");
+    drop((held, other));
+    assert_eq!(rig.chat(&[], &ask).await.status(), 200);
+}

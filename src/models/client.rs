@@ -4,16 +4,23 @@
 //! shapes alone.
 
 mod chat;
+mod chat_fields;
+pub mod contract;
+mod data_url;
+mod embeddings;
 mod fields;
-mod image;
 mod input;
 mod messages;
+mod parts;
 mod respond;
 mod tools;
 mod turn;
 
-pub use chat::{ChatTurn, parse_turn, to_turn};
-pub use fields::param_fault;
+pub use chat::{ChatTurn, parse_turn};
+pub use chat_fields::CHAT;
+pub use data_url::{Base64, decoded_size, read_data_url};
+pub use embeddings::{EMBEDDINGS, EmbeddingTurn, embedding_json, parse_embeddings};
+pub use fields::{param_fault, wrong_type};
 pub use input::{Dialogue, InputPart, LinkKind};
 pub use respond::{call_fault, error_body, wire_usage};
 pub use turn::Turn;

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::config::{ModelEntry, ProviderSettings};
-use crate::domain::model::{ModelProvider, ModelRef};
+use crate::config::{EmbeddingSettings, ModelEntry, ProviderSettings};
+use crate::domain::embedding::EmbeddingProvider;
+use crate::domain::model::{CallError, ModelProvider, ModelRef};
 
 use super::demo::{self, Demo};
+use super::embeddings::OpenAiEmbeddings;
 use super::http::HttpClients;
 use super::openai_completions::{self, OpenAiCompletions};
 use super::unusable::Unusable;
@@ -14,6 +16,7 @@ use super::unusable::Unusable;
 #[derive(Debug, Default)]
 pub struct Registry {
     providers: Vec<Registered>,
+    http: HttpClients,
 }
 
 #[derive(Debug, Clone)]
@@ -46,7 +49,10 @@ impl Registry {
                 is_usable: true,
             });
         }
-        Self { providers: registered }
+        Self {
+            providers: registered,
+            http: http.clone(),
+        }
     }
 
     /// Whether discovery makes sense: no provider is configured.
@@ -61,12 +67,20 @@ impl Registry {
         if self.find(&settings.id).is_none() {
             providers.insert(0, register(settings, http));
         }
-        Self { providers }
+        Self {
+            providers,
+            http: http.clone(),
+        }
     }
 
     /// The provider of this id (any letter case), if configured.
     pub fn provider(&self, id: &str) -> Option<Arc<dyn ModelProvider>> {
         self.find(id).map(|registered| Arc::clone(&registered.provider))
+    }
+
+    /// What answers with embeddings; the error says why nothing does.
+    pub fn embedder(&self, settings: &EmbeddingSettings) -> Result<Arc<dyn EmbeddingProvider>, CallError> {
+        Ok(Arc::new(OpenAiEmbeddings::build(settings, self.http.clone())?))
     }
 
     /// Facts about `model`; providers may serve models that are not listed, so absence is no error.
@@ -207,8 +221,6 @@ mod tests {
         };
         error
     }
-
-    use crate::domain::model::CallError;
 
     #[test]
     fn names_are_understood_in_every_form() {

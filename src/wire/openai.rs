@@ -1,9 +1,11 @@
 //! Bodies of the OpenAI-compatible HTTP surface. Requests are read leniently, responses are written exactly.
 
+pub mod body;
 pub mod chat;
 pub mod chunk;
 pub mod completion;
 pub mod error;
+pub mod list;
 pub mod models;
 
 pub use chunk::ChunkWriter;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Opaque;
+use super::{Opaque, SecretInput};
 
 /// Agents and their defaults.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -55,6 +55,8 @@ pub struct AgentDefaults {
     pub heartbeat: Heartbeat,
     /// Shortening of long conversations.
     pub compaction: Compaction,
+    /// Embeddings.
+    pub memory_search: MemorySearch,
     /// Seconds between typing signals.
     #[schemars(range(min = 1))]
     pub typing_interval_seconds: Option<u64>,
@@ -102,6 +104,35 @@ pub struct AgentEntry {
     pub group_chat: GroupChat,
     /// Runs started by its runs.
     pub subagents: Subagents,
+    /// Embeddings; what is absent comes from the defaults.
+    pub memory_search: MemorySearch,
+}
+
+/// Where embeddings come from.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MemorySearch {
+    /// Provider of `models.providers`, `openai` or `auto`; absent: `openai`.
+    pub provider: Option<String>,
+    /// The provider's model id.
+    pub model: Option<String>,
+    /// An endpoint other than the provider's.
+    pub remote: EmbeddingRemote,
+    /// Length of the vectors where the request names none.
+    #[schemars(range(min = 1))]
+    pub output_dimensionality: Option<u64>,
+}
+
+/// An endpoint for embeddings.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EmbeddingRemote {
+    /// Start of its URLs.
+    pub base_url: Option<String>,
+    /// Credential.
+    pub api_key: Option<SecretInput>,
+    /// Extra request headers.
+    pub headers: BTreeMap<String, SecretInput>,
 }
 
 /// A model name, or a name with substitutes.

@@ -4,7 +4,7 @@ use http::HeaderMap;
 use uuid::Uuid;
 
 use crate::base::{AgentId, SessionKey};
-use crate::config::{AgentProfile, Snapshot};
+use crate::config::{AgentProfile, EmbeddingSettings, Snapshot};
 use crate::domain::model::ModelRef;
 use crate::domain::run::Conversation;
 use crate::domain::{Fault, FaultKind, Principal, Scope};
@@ -49,31 +49,16 @@ impl Target {
         turn: &Turn,
         keys: Keys,
     ) -> Result<Self, Fault> {
-        let snapshot = &*live.snapshot;
-        let text = |name: &str| {
-            let value = headers.get(name)?.to_str().ok()?.trim();
-            (!value.is_empty()).then_some(value)
-        };
-        let session_key = text("x-openclaw-session-key")
+        let session_key = header(headers, "x-openclaw-session-key")
             .map(|key| checked(key, "x-openclaw-session-key"))
             .transpose()?;
-        let model_name = turn.model.to_ascii_lowercase();
-        let header_name = text("x-openclaw-agent-id")
-            .or_else(|| text("x-openclaw-agent"))
-            .map(str::to_ascii_lowercase);
-        // `model` must name an agent even if the header overrides which.
-        let by_model = named(&model_name).ok_or_else(|| foreign_model(&turn.model))?;
-        let named = header_name.as_deref().map_or(by_model, Named::Agent);
-        let profile = match named {
-            Named::Agent(id) => snapshot.agent(id).ok_or_else(|| unknown(&format!("openclaw/{id}")))?,
-            Named::Default => by_key(snapshot, session_key.as_deref()).unwrap_or_else(|| default_profile(snapshot))?,
-        };
+        let profile = profile(&live.snapshot, headers, &turn.model, session_key.as_deref())?;
         let conversation = conversation(&profile.id, session_key.as_deref(), headers, turn, keys)?;
         if conversation.key().agent().is_some_and(|owner| owner != profile.id) {
             let text = format!("The session key belongs to another agent than '{}'.", profile.id);
             return Err(Fault::invalid(text).with_param("x-openclaw-session-key"));
         }
-        let model = text("x-openclaw-model")
+        let model = header(headers, "x-openclaw-model")
             .map(|name| backend_model(live, profile, principal, name))
             .transpose()?;
         Ok(Self {
@@ -81,6 +66,60 @@ impl Target {
             conversation,
             model,
         })
+    }
+}
+
+/// The embedding model that a request is for.
+pub(in crate::http) fn embedding_target(
+    live: &Live,
+    headers: &HeaderMap,
+    principal: &Principal,
+    model: &str,
+) -> Result<EmbeddingSettings, Fault> {
+    let profile = profile(&live.snapshot, headers, model, None)?;
+    let mut settings = live.snapshot.embedding(&profile.id);
+    let Some(name) = header(headers, "x-openclaw-model") else {
+        return Ok(settings);
+    };
+    if !principal.may(Scope::Admin) {
+        return Err(Fault::missing_scope(Scope::Admin.as_str()));
+    }
+    let wrong = |text: &str| Fault::invalid(text).with_param("x-openclaw-model");
+    let model = match name.split_once('/') {
+        None => name,
+        Some(("", _) | (_, "")) => return Err(wrong("Unsupported embedding model reference.")),
+        Some((provider, model)) if provider.eq_ignore_ascii_case(&settings.provider) => model,
+        Some(_) => {
+            let text = "This agent does not allow that embedding provider on `/v1/embeddings`.";
+            return Err(wrong(text).with_code("model_not_allowed"));
+        }
+    };
+    model.clone_into(&mut settings.model);
+    Ok(settings)
+}
+
+/// A header's text, if it says anything.
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let value = headers.get(name)?.to_str().ok()?.trim();
+    (!value.is_empty()).then_some(value)
+}
+
+/// The agent of a request: by header, by `model`, by the owner of the session key, or the default one.
+fn profile<'a>(
+    snapshot: &'a Snapshot,
+    headers: &HeaderMap,
+    model: &str,
+    session_key: Option<&str>,
+) -> Result<&'a AgentProfile, Fault> {
+    let model_name = model.to_ascii_lowercase();
+    let header_name = header(headers, "x-openclaw-agent-id")
+        .or_else(|| header(headers, "x-openclaw-agent"))
+        .map(str::to_ascii_lowercase);
+    // `model` must name an agent even if the header overrides which.
+    let by_model = named(&model_name).ok_or_else(|| foreign_model(model))?;
+    match header_name.as_deref().map_or(by_model, Named::Agent) {
+        Named::Agent(id) => snapshot.agent(id).ok_or_else(|| unknown(&format!("openclaw/{id}"))),
+        Named::Default => by_key(snapshot, session_key).unwrap_or_else(|| default_profile(snapshot)),
     }
 }
 
@@ -144,10 +183,7 @@ fn conversation(
         };
         return Ok(Conversation::Durable(SessionKey::new(key)));
     }
-    let chat = headers
-        .get("x-openwebui-chat-id")
-        .and_then(|value| value.to_str().ok())
-        .filter(|value| !value.trim().is_empty());
+    let chat = header(headers, "x-openwebui-chat-id");
     let name = match (chat, &turn.user) {
         (Some(chat), _) => format!("openai-chat:{}", checked(chat, "x-openwebui-chat-id")?),
         (None, Some(user)) => format!("{}:{}", keys.user, checked(user, "user")?),

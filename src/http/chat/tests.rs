@@ -1,5 +1,8 @@
 //! Chat completions against a scripted run loop.
 
+mod contract;
+mod inputs;
+
 use std::time::Duration;
 
 use http_body_util::BodyExt;
@@ -41,12 +44,11 @@ fn events(body: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn a_whole_answer_has_the_completion_shape() {
-    let rig = Rig::on(vec![
-        Step::Say(RunEvent::Started),
-        say("Hel"),
-        say("lo"),
-        end(completed("Hello")),
-    ]);
+    let outcome = RunOutcome {
+        reasoning: "hm".to_owned(),
+        ..completed("Hello")
+    };
+    let rig = Rig::on(vec![Step::Say(RunEvent::Started), say("Hel"), say("lo"), end(outcome)]);
     let response = rig.chat(&[], &ask(json!({}))).await;
     assert_eq!(response.status(), 200);
     let body = body_json(response).await;
@@ -56,6 +58,7 @@ async fn a_whole_answer_has_the_completion_shape() {
         (&json!(1_700_000_000), &json!("openclaw"))
     );
     assert_eq!(body["choices"][0]["message"]["content"], "Hello");
+    assert_eq!(body["choices"][0]["message"]["reasoning_content"], "hm");
     assert_eq!(body["usage"]["total_tokens"], 118);
     assert_eq!(body["usage"]["prompt_tokens_details"]["cached_tokens"], 11);
 }

@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use super::fields::{FlagError, flag, param_fault, sampling, text_field};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use super::chat_fields::CHAT;
+use super::contract::{Fields, unsupported, value};
+use super::fields::{param_fault, wrong_type};
 use super::messages::read_messages;
 use super::tools::read_tools;
 use super::turn::Turn;
 use crate::domain::Fault;
-use crate::wire::openai::chat::ChatRequest;
+use crate::domain::model::Sampling;
 
 /// What a chat request asks for.
 #[derive(Debug, Clone)]
@@ -20,50 +25,100 @@ pub struct ChatTurn {
 
 /// Reads a body. The fault is a 400 in the words of the error object.
 pub fn parse_turn(body: &[u8]) -> Result<ChatTurn, Fault> {
-    let request = ChatRequest::parse(body).map_err(|error| Fault::invalid(error.to_string()))?;
-    to_turn(&request)
-}
-
-/// Checks a request and puts it in domain terms.
-pub fn to_turn(request: &ChatRequest<'_>) -> Result<ChatTurn, Fault> {
-    let model = match request.model {
-        None => "openclaw".to_owned(),
-        Some(raw) => text_field("model", raw)?,
-    };
-    let stream = match flag(request.stream) {
-        Ok(stream) => stream.unwrap_or(false),
-        Err(FlagError { found }) => {
-            return Err(param_fault(
-                "stream",
-                format!("stream: Invalid input: expected boolean, received {found}"),
-            ));
-        }
-    };
-    let sampling = sampling(request)?;
-    let (tools, tool_choice) = read_tools(request.tools, request.tool_choice)?;
+    let fields = Fields::read(body, CHAT)?;
+    check_offers(&fields)?;
+    let (tools, tool_choice) = read_tools(fields.get("tools"), fields.get("tool_choice"))?;
+    let include_usage = include_usage(&fields)?;
     let turn = Turn {
-        model,
-        stream,
-        user: request
-            .user
-            .and_then(|raw| serde_json::from_str::<String>(raw.get()).ok())
-            .filter(|user| !user.trim().is_empty()),
-        dialogue: read_messages(request.messages)?,
+        model: fields.text("model").unwrap_or_else(|| "openclaw".to_owned()),
+        stream: fields.flag("stream").unwrap_or(false),
+        user: conversation_name(&fields),
+        sampling: Arc::new(sampling(&fields)?),
+        dialogue: read_messages(fields.get("messages"))?,
         tools,
         tool_choice,
-        parallel_tool_calls: flag(request.parallel_tool_calls).ok().flatten(),
-        sampling: Arc::new(sampling),
+        parallel_tool_calls: fields.flag("parallel_tool_calls"),
     };
-    Ok(ChatTurn {
-        turn,
-        include_usage: include_usage(request),
-    })
+    Ok(ChatTurn { turn, include_usage })
 }
 
-fn include_usage(request: &ChatRequest<'_>) -> bool {
-    request
-        .stream_options
-        .and_then(|raw| serde_json::from_str::<serde_json::Value>(raw.get()).ok())
-        .and_then(|options| options.get("include_usage")?.as_bool())
-        .unwrap_or(false)
+/// `user` names a stored conversation, unless the client wants nothing stored.
+fn conversation_name(fields: &Fields<'_>) -> Option<String> {
+    let name = fields.text("user").filter(|user| !user.trim().is_empty())?;
+    (fields.flag("store") != Some(false)).then_some(name)
+}
+
+/// Fields of which some values are offered and others are not.
+fn check_offers(fields: &Fields<'_>) -> Result<(), Fault> {
+    if let Some(raw) = fields.get("n")
+        && serde_json::from_str::<f64>(raw.get()).is_ok_and(|n| n != 1.0)
+    {
+        return Err(param_fault("n", "`n` must be 1."));
+    }
+    if fields.flag("store") == Some(true) {
+        let reason = "completions are not stored for later retrieval; leave it out, or use `/v1/responses`.";
+        return Err(unsupported("store", reason));
+    }
+    if let Some(raw) = fields.get("modalities") {
+        let modalities: Vec<String> =
+            serde_json::from_str(raw.get()).map_err(|_| param_fault("modalities", "modalities: Invalid input"))?;
+        if modalities.iter().any(|modality| modality != "text") {
+            return Err(unsupported("modalities", "only `text` is offered."));
+        }
+    }
+    if let Some(raw) = fields.get("response_format") {
+        check_response_format(raw)?;
+    }
+    if fields.get("top_logprobs").is_some() && fields.flag("logprobs") != Some(true) {
+        let text = "`top_logprobs` needs `logprobs` to be true.";
+        return Err(param_fault("top_logprobs", text));
+    }
+    Ok(())
+}
+
+fn check_response_format(raw: &RawValue) -> Result<(), Fault> {
+    let format = value("response_format", raw)?;
+    match format.get("type").and_then(Value::as_str) {
+        Some("text" | "json_object" | "json_schema") => Ok(()),
+        _ => Err(param_fault(
+            "response_format",
+            "Invalid response_format: response_format.type must be text, json_object, or json_schema",
+        )),
+    }
+}
+
+/// Everything that is passed to the provider.
+fn sampling(fields: &Fields<'_>) -> Result<Sampling, Fault> {
+    let mut sampling = fields.passed_on()?;
+    // `reasoning: {effort}` is how clients of the newer API say the same.
+    if let Some(raw) = fields.get("reasoning")
+        && let Some(effort) = value("reasoning", raw)?
+            .get("effort")
+            .filter(|effort| !effort.is_null())
+    {
+        if !effort.is_string() {
+            let text = "reasoning.effort: Invalid input: expected string";
+            return Err(param_fault("reasoning.effort", text));
+        }
+        sampling.entry("reasoning_effort").or_insert_with(|| effort.clone());
+    }
+    Ok(sampling)
+}
+
+fn include_usage(fields: &Fields<'_>) -> Result<bool, Fault> {
+    #[derive(serde::Deserialize)]
+    struct Options<'a> {
+        #[serde(borrow, default)]
+        include_usage: Option<&'a RawValue>,
+    }
+    let Some(raw) = fields.get("stream_options") else {
+        return Ok(false);
+    };
+    let options: Options<'_> =
+        serde_json::from_str(raw.get()).map_err(|_| wrong_type("stream_options", "object", raw))?;
+    match options.include_usage.map(|raw| (raw, raw.get())) {
+        None | Some((_, "false")) => Ok(false),
+        Some((_, "true")) => Ok(true),
+        Some((raw, _)) => Err(wrong_type("stream_options.include_usage", "boolean", raw)),
+    }
 }

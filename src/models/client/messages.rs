@@ -7,16 +7,10 @@
 use serde_json::value::RawValue;
 
 use super::fields::{param_fault, wrong_type};
-use super::image::{ImageAllowance, ImageError};
-use super::input::{Dialogue, InputPart, LinkKind};
-use crate::domain::{Fault, Part, ToolCall};
-use crate::wire::openai::chat::{CallIn, ChatMessage, Content, ContentPart, Text};
-
-/// Sent with images that came without a word.
-const IMAGES_ONLY: &str = "User sent image(s) with no text.";
-
-/// What is left of an image of the history that is no longer sent.
-const OMITTED_IMAGE: &str = "[image omitted]";
+use super::input::{Dialogue, InputPart};
+use super::parts::{is_attachment, part_text, user_parts};
+use crate::domain::{Fault, ToolCall};
+use crate::wire::openai::chat::{CallIn, ChatMessage, Content, Messages, Text};
 
 type Message = crate::domain::Message<InputPart>;
 
@@ -54,13 +48,14 @@ fn missing_user_message() -> Fault {
 }
 
 fn parse(raw: &RawValue) -> Result<Vec<ChatMessage<'_>>, Fault> {
-    serde_json::from_str(raw.get()).map_err(|_| {
+    let parsed: Result<Messages<'_>, _> = serde_json::from_str(raw.get());
+    parsed.map(|messages| messages.0).map_err(|_| {
         if !raw.get().trim_start().starts_with('[') {
             return wrong_type("messages", "array", raw);
         }
         // Only now is it worth the price to find out where.
         let mut deserializer = serde_json::Deserializer::from_str(raw.get());
-        match serde_path_to_error::deserialize::<_, Vec<ChatMessage<'_>>>(&mut deserializer) {
+        match serde_path_to_error::deserialize::<_, Messages<'_>>(&mut deserializer) {
             Ok(_) => param_fault("messages", "messages: Invalid input"),
             Err(error) => {
                 let path = match error.path().to_string().as_str() {
@@ -110,7 +105,7 @@ fn current_index(messages: &[ChatMessage<'_>]) -> Option<usize> {
     messages
         .iter()
         .rposition(|message| match role(message) {
-            Role::User => !text_of(message).trim().is_empty() || has_image(message),
+            Role::User => !text_of(message).trim().is_empty() || has_attachment(message),
             Role::Tool => true,
             _ => false,
         })
@@ -121,14 +116,13 @@ fn current_index(messages: &[ChatMessage<'_>]) -> Option<usize> {
         })
 }
 
-/// Messages up to the current one. Goes backwards, so that the newest images are the ones that find room.
+/// Messages up to the current one.
 fn read_entries(messages: &[ChatMessage<'_>], current: usize) -> Result<Vec<Message>, Fault> {
-    let mut allowance = ImageAllowance::new();
     let mut entries = Vec::with_capacity(current + 1);
-    for (index, message) in messages.iter().enumerate().take(current + 1).rev() {
+    for (index, message) in messages.iter().enumerate().take(current + 1) {
         match role(message) {
             Role::User => {
-                let parts = user_parts(message, index == current, &mut allowance)?;
+                let parts = user_message(message, index == current)?;
                 if !parts.is_empty() {
                     entries.push(Message::User { parts });
                 }
@@ -138,69 +132,28 @@ fn read_entries(messages: &[ChatMessage<'_>], current: usize) -> Result<Vec<Mess
             Role::System | Role::Unknown => {}
         }
     }
-    entries.reverse();
     Ok(entries)
 }
 
-fn user_parts(
-    message: &ChatMessage<'_>,
-    is_current: bool,
-    allowance: &mut ImageAllowance,
-) -> Result<Vec<InputPart>, Fault> {
-    let parts = match &message.content {
-        None => return Ok(Vec::new()),
-        Some(Content::Text(text)) if text.trim().is_empty() => return Ok(Vec::new()),
-        Some(Content::Text(text)) => return Ok(vec![InputPart::text(&**text)]),
-        Some(Content::Parts(parts)) => parts,
-    };
-    let mut out: Vec<InputPart> = Vec::with_capacity(parts.len());
-    for part in parts {
-        let kind = part.r#type.as_ref().map_or("", |kind| &*kind.0);
-        if let Some(image) = &part.image_url {
-            match allowance.admit(&image.0) {
-                Ok(image) => out.push(InputPart::Ready(image)),
-                Err(ImageError::Remote) => out.push(InputPart::Link {
-                    kind: LinkKind::Image,
-                    url: image.0.trim().to_owned(),
-                    name: None,
-                }),
-                Err(error) if is_current => return Err(error.into_fault()),
-                Err(_) => push_text(&mut out, OMITTED_IMAGE),
-            }
-        } else if let Some(text) = part_text(part) {
-            if !text.trim().is_empty() {
-                push_text(&mut out, text);
-            }
-        } else if is_current && kind == "image_url" {
-            return Err(ImageError::Invalid.into_fault());
-        } else if is_current && !matches!(kind, "" | "text" | "input_text") {
-            // Leaving it out silently would let the model answer a question that was not asked.
-            return Err(param_fault(
-                "messages",
-                format!("Unsupported content part type `{kind}` in `messages`; supported: text, image_url."),
-            ));
-        }
-    }
-    let has_text = out.iter().any(|part| matches!(part, InputPart::Ready(Part::Text(_))));
-    if !out.is_empty() && !has_text {
-        out.insert(0, InputPart::text(IMAGES_ONLY));
-    }
-    Ok(out)
-}
-
-/// Texts side by side are one text, as they would be in a chat.
-fn push_text(parts: &mut Vec<InputPart>, text: &str) {
-    if let Some(InputPart::Ready(Part::Text(last))) = parts.last_mut() {
-        last.push('\n');
-        last.push_str(text);
-    } else {
-        parts.push(InputPart::text(text));
+fn user_message(message: &ChatMessage<'_>, is_current: bool) -> Result<Vec<InputPart>, Fault> {
+    match &message.content {
+        None => Ok(Vec::new()),
+        Some(Content::Text(text)) if text.trim().is_empty() => Ok(Vec::new()),
+        Some(Content::Text(text)) => Ok(vec![InputPart::text(&**text)]),
+        Some(Content::Parts(parts)) => user_parts(&parts.0, is_current),
     }
 }
 
 fn assistant(message: &ChatMessage<'_>, index: usize) -> Option<Message> {
     let text = text_of(message);
-    let mut tool_calls: Vec<ToolCall> = message.tool_calls.iter().flatten().filter_map(tool_call).collect();
+    let mut tool_calls: Vec<ToolCall> = Vec::new();
+    let calls = message.tool_calls.iter().flat_map(|calls| &calls.0);
+    for call in calls.filter_map(tool_call) {
+        // A second call of the same id could never be told from the first by its result.
+        if !tool_calls.iter().any(|known| known.id == call.id) {
+            tool_calls.push(call);
+        }
+    }
     if let Some(function) = &message.function_call
         && let Some(name) = &function.name
     {
@@ -327,9 +280,9 @@ fn as_user_text(message: Message) -> Option<Message> {
     Some(Message::user(format!("{label}: {content}")))
 }
 
-fn has_image(message: &ChatMessage<'_>) -> bool {
+fn has_attachment(message: &ChatMessage<'_>) -> bool {
     match &message.content {
-        Some(Content::Parts(parts)) => parts.iter().any(|part| part.image_url.is_some()),
+        Some(Content::Parts(parts)) => parts.0.iter().any(is_attachment),
         _ => false,
     }
 }
@@ -341,6 +294,7 @@ fn text_of(message: &ChatMessage<'_>) -> String {
         Some(Content::Text(text)) => text.clone().into_owned(),
         Some(Content::Parts(parts)) => {
             let texts: Vec<&str> = parts
+                .0
                 .iter()
                 .filter_map(part_text)
                 .filter(|text| !text.is_empty())
@@ -348,12 +302,4 @@ fn text_of(message: &ChatMessage<'_>) -> String {
             texts.join("\n")
         }
     }
-}
-
-fn part_text<'p>(part: &'p ContentPart<'_>) -> Option<&'p str> {
-    [&part.text, &part.input_text, &part.refusal]
-        .into_iter()
-        .flatten()
-        .map(|text| &*text.0)
-        .next()
 }

@@ -6,9 +6,13 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::contract::{check_depth, is_longer};
 use super::fields::{param_fault, wrong_type};
 use crate::domain::Fault;
 use crate::domain::model::{ToolChoice, ToolSpec};
+
+/// Most tools of one request.
+const MAX_TOOLS: usize = 1_024;
 
 #[derive(Deserialize)]
 struct Tool<'a> {
@@ -36,8 +40,13 @@ pub(super) fn read_tools(
 ) -> Result<(Arc<[ToolSpec]>, ToolChoice), Fault> {
     let mut specs: Vec<ToolSpec> = Vec::new();
     if let Some(raw) = tools {
+        if is_longer(raw, MAX_TOOLS) {
+            let text = format!("`tools` holds more than {MAX_TOOLS} tools.");
+            return Err(param_fault("tools", text));
+        }
         let list: Vec<&RawValue> = serde_json::from_str(raw.get()).map_err(|_| wrong_type("tools", "array", raw))?;
         for raw in list {
+            check_depth("tools", raw)?;
             let spec = read_tool(raw)?;
             if specs.iter().any(|known| known.name == spec.name) {
                 return Err(param_fault("tools", "invalid tool configuration"));

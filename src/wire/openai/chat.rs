@@ -1,7 +1,4 @@
-//! Request body of `POST /v1/chat/completions`, as clients really send it.
-//!
-//! Every top-level field is kept as raw JSON and read only when it is needed, so that an unknown or odd field never
-//! spoils a request and a wrong type can be reported with the field's name. Unknown fields are ignored.
+//! Messages of `POST /v1/chat/completions`, as clients really send them. Unknown keys are ignored.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,115 +7,17 @@ use serde::Deserialize;
 use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 use serde_json::value::RawValue;
 
-/// The fields that mean something to the gateway. `null` counts as absent.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct ChatRequest<'a> {
-    /// Which agent.
-    #[serde(borrow)]
-    pub model: Option<&'a RawValue>,
-    /// The conversation; see [`ChatMessage`].
-    #[serde(borrow)]
-    pub messages: Option<&'a RawValue>,
-    /// Whether the answer is streamed.
-    #[serde(borrow)]
-    pub stream: Option<&'a RawValue>,
-    /// `include_usage`.
-    #[serde(borrow)]
-    pub stream_options: Option<&'a RawValue>,
-    /// Names the conversation; anything but a string is no name.
-    #[serde(borrow)]
-    pub user: Option<&'a RawValue>,
-    /// Client tools.
-    #[serde(borrow)]
-    pub tools: Option<&'a RawValue>,
-    /// Choice among them.
-    #[serde(borrow)]
-    pub tool_choice: Option<&'a RawValue>,
-    /// Whether several may be called at once.
-    #[serde(borrow)]
-    pub parallel_tool_calls: Option<&'a RawValue>,
-    /// Number of answers; only 1.
-    #[serde(borrow)]
-    pub n: Option<&'a RawValue>,
-    /// 0 to 2.
-    #[serde(borrow)]
-    pub temperature: Option<&'a RawValue>,
-    /// 0 to 1.
-    #[serde(borrow)]
-    pub top_p: Option<&'a RawValue>,
-    /// -2 to 2.
-    #[serde(borrow)]
-    pub frequency_penalty: Option<&'a RawValue>,
-    /// -2 to 2.
-    #[serde(borrow)]
-    pub presence_penalty: Option<&'a RawValue>,
-    /// A number.
-    #[serde(borrow)]
-    pub seed: Option<&'a RawValue>,
-    /// Above 0.
-    #[serde(borrow)]
-    pub max_tokens: Option<&'a RawValue>,
-    /// Above 0.
-    #[serde(borrow)]
-    pub max_completion_tokens: Option<&'a RawValue>,
-    /// A string or up to four.
-    #[serde(borrow)]
-    pub stop: Option<&'a RawValue>,
-    /// `text`, `json_object` or `json_schema`.
-    #[serde(borrow)]
-    pub response_format: Option<&'a RawValue>,
-    /// Passed on.
-    #[serde(borrow)]
-    pub logit_bias: Option<&'a RawValue>,
-    /// Passed on.
-    #[serde(borrow)]
-    pub logprobs: Option<&'a RawValue>,
-    /// Passed on.
-    #[serde(borrow)]
-    pub top_logprobs: Option<&'a RawValue>,
-    /// Passed on.
-    #[serde(borrow)]
-    pub reasoning_effort: Option<&'a RawValue>,
-    /// `{effort}`, another way to say `reasoning_effort`.
-    #[serde(borrow)]
-    pub reasoning: Option<&'a RawValue>,
-    /// Passed on.
-    #[serde(borrow)]
-    pub verbosity: Option<&'a RawValue>,
-    /// Passed on.
-    #[serde(borrow)]
-    pub service_tier: Option<&'a RawValue>,
-    /// Passed on.
-    #[serde(borrow)]
-    pub prompt_cache_key: Option<&'a RawValue>,
-}
+use super::list::List;
 
-impl<'a> ChatRequest<'a> {
-    /// Reads a body. An empty body is an empty object.
-    pub fn parse(body: &'a [u8]) -> Result<Self, BodyError> {
-        let trimmed = body.trim_ascii();
-        match trimmed.first() {
-            None => Ok(Self::default()),
-            Some(b'{') => Ok(serde_json::from_slice(trimmed)?),
-            Some(_) => match serde_json::from_slice::<de::IgnoredAny>(trimmed) {
-                Ok(_) => Err(BodyError::NotAnObject),
-                Err(error) => Err(error.into()),
-            },
-        }
-    }
-}
+/// Most messages of one request, as OpenAI has it.
+pub const MAX_MESSAGES: usize = 2_048;
+/// Most parts of one message.
+pub const MAX_PARTS: usize = 1_024;
+/// Most tool calls of one message.
+pub const MAX_CALLS: usize = 256;
 
-/// Why a body is no chat request at all.
-#[derive(Debug, thiserror::Error)]
-pub enum BodyError {
-    /// Not JSON.
-    #[error("Invalid JSON in the request body: {0}")]
-    Json(#[from] serde_json::Error),
-    /// JSON, but not an object.
-    #[error("The request body must be a JSON object.")]
-    NotAnObject,
-}
+/// `messages`.
+pub type Messages<'a> = List<ChatMessage<'a>, MAX_MESSAGES>;
 
 /// One message.
 #[derive(Debug, Default, Deserialize)]
@@ -135,7 +34,7 @@ pub struct ChatMessage<'a> {
     pub name: Option<Text<'a>>,
     /// Calls made by the assistant.
     #[serde(borrow)]
-    pub tool_calls: Option<Vec<CallIn<'a>>>,
+    pub tool_calls: Option<List<CallIn<'a>, MAX_CALLS>>,
     /// The older form of a single call.
     #[serde(borrow)]
     pub function_call: Option<FunctionIn<'a>>,
@@ -188,6 +87,41 @@ pub struct ContentPart<'a> {
     /// Of an image part.
     #[serde(borrow)]
     pub image_url: Option<ImageUrl<'a>>,
+    /// Of a sound part.
+    #[serde(borrow)]
+    pub input_audio: Option<AudioIn<'a>>,
+    /// Of a document part.
+    #[serde(borrow)]
+    pub file: Option<FileIn<'a>>,
+}
+
+/// `input_audio` of a part.
+#[derive(Debug, Deserialize)]
+pub struct AudioIn<'a> {
+    /// Base64.
+    #[serde(borrow)]
+    pub data: Text<'a>,
+    /// `wav` or `mp3`.
+    #[serde(borrow)]
+    pub format: Text<'a>,
+}
+
+/// `file` of a part.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct FileIn<'a> {
+    /// A data URL, or bare base64.
+    #[serde(borrow)]
+    pub file_data: Option<Text<'a>>,
+    /// Where it can be fetched; not of OpenAI, but some clients send it.
+    #[serde(borrow)]
+    pub file_url: Option<Text<'a>>,
+    /// An upload.
+    #[serde(borrow)]
+    pub file_id: Option<Text<'a>>,
+    /// Its name.
+    #[serde(borrow)]
+    pub filename: Option<Text<'a>>,
 }
 
 /// A string, borrowed from the body where it has no escapes.
@@ -200,7 +134,7 @@ pub enum Content<'a> {
     /// Plain text.
     Text(Cow<'a, str>),
     /// Parts in order.
-    Parts(Vec<ContentPart<'a>>),
+    Parts(List<ContentPart<'a>, MAX_PARTS>),
 }
 
 /// `image_url`: a string or `{url}`.
@@ -257,12 +191,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
                 Ok(Content::Text(Cow::Owned(text)))
             }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-                let mut parts = Vec::new();
-                while let Some(part) = items.next_element()? {
-                    parts.push(part);
-                }
-                Ok(Content::Parts(parts))
+            fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<Self::Value, A::Error> {
+                List::from_seq(items).map(Content::Parts)
             }
         }
         deserializer.deserialize_any(ContentVisitor)

@@ -34,6 +34,9 @@ pub struct AssistantMessage<'a> {
     role: &'static str,
     /// Text, possibly empty beside tool calls.
     pub content: &'a str,
+    /// Absent if the model did not think aloud. Not of OpenAI; under the name that clients of open models read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reasoning_content: Option<&'a str>,
     /// Absent if the model called no tool of the client.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall<'a>>,
@@ -134,12 +137,21 @@ impl<'a> Completion<'a> {
                 message: AssistantMessage {
                     role: "assistant",
                     content,
+                    reasoning_content: None,
                     tool_calls,
                 },
                 finish_reason,
             }],
             usage,
         }
+    }
+
+    /// The same with what the model thought, if it said so.
+    #[must_use]
+    pub fn with_reasoning(mut self, reasoning: &'a str) -> Self {
+        let [choice] = &mut self.choices;
+        choice.message.reasoning_content = (!reasoning.is_empty()).then_some(reasoning);
+        self
     }
 }
 

@@ -75,6 +75,8 @@ pub struct ChatCompletions {
     pub max_total_image_bytes: Option<u64>,
     /// Rules for images.
     pub images: MediaRules,
+    /// Origins of web pages that may call it, `*` for all; absent: none.
+    pub allowed_origins: Option<Vec<String>>,
 }
 
 /// `POST /v1/responses`.
@@ -92,6 +94,8 @@ pub struct Responses {
     pub images: MediaRules,
     /// Rules for files.
     pub files: FileRules,
+    /// Origins of web pages that may call it, `*` for all; absent: none.
+    pub allowed_origins: Option<Vec<String>>,
 }
 
 /// Rules for images in requests.
@@ -135,6 +139,17 @@ pub struct FileRules {
     /// Most characters of text taken from one file.
     #[schemars(range(min = 1))]
     pub max_chars: Option<u64>,
+    /// Rules for PDFs.
+    pub pdf: PdfRules,
+}
+
+/// Rules for PDFs in requests.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PdfRules {
+    /// Most pages read; absent: 4.
+    #[schemars(range(min = 1))]
+    pub max_pages: Option<u32>,
 }
 
 /// Response headers.

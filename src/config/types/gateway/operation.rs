@@ -82,6 +82,9 @@ pub struct Limits {
     /// Most agent requests over HTTP at the same time.
     #[schemars(range(min = 1))]
     pub max_in_flight: u32,
+    /// Most of them from one caller; absent: no limit of its own.
+    #[schemars(range(min = 1))]
+    pub max_in_flight_per_caller: Option<u32>,
 }
 
 impl Default for Limits {
@@ -93,6 +96,7 @@ impl Default for Limits {
             header_timeout_ms: 10_000,
             body_timeout_ms: 30_000,
             max_in_flight: 512,
+            max_in_flight_per_caller: None,
         }
     }
 }

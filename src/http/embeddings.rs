@@ -1,0 +1,108 @@
+//! `POST /v1/embeddings`.
+
+#[cfg(test)]
+mod tests;
+
+use http::{HeaderMap, Response, StatusCode};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::agent_call::{self, Admitted, Refusal, embedding_target};
+use super::surface::Exchange;
+use super::{Body, reply};
+use crate::domain::embedding::EmbeddingCall;
+use crate::domain::{Fault, FaultKind};
+use crate::models::client::{call_fault, embedding_json, parse_embeddings};
+
+/// Largest body, bytes.
+const MAX_BODY: u64 = 5 * 1024 * 1024;
+
+#[derive(Serialize)]
+struct List<'a> {
+    object: &'static str,
+    data: Vec<Item<'a>>,
+    model: &'a str,
+    usage: Usage,
+}
+
+#[derive(Serialize)]
+struct Item<'a> {
+    object: &'static str,
+    index: usize,
+    embedding: &'a RawValue,
+}
+
+#[derive(Serialize)]
+struct Usage {
+    prompt_tokens: u64,
+    total_tokens: u64,
+}
+
+/// Answers one request.
+pub(super) async fn handle<B>(exchange: &Exchange<'_>, headers: &HeaderMap, body: B) -> Response<Body>
+where
+    B: http_body::Body<Data = bytes::Bytes>,
+{
+    let admitted = match agent_call::admit(exchange, headers, body, MAX_BODY).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => return *refusal,
+    };
+    match run(exchange, headers, &admitted).await {
+        Ok(response) => response,
+        Err(refusal) => refusal.into_response(),
+    }
+}
+
+async fn run(exchange: &Exchange<'_>, headers: &HeaderMap, admitted: &Admitted) -> Result<Response<Body>, Refusal> {
+    let turn = agent_call::parse(admitted.bytes.clone(), parse_embeddings).await?;
+    let live = &exchange.live;
+    let settings = embedding_target(live, headers, &admitted.principal, &turn.model)?;
+    if turn.input.is_empty() {
+        return Ok(list(&turn.model, &[], 0));
+    }
+    let refused = |error: crate::domain::model::CallError| {
+        Refusal::of_run(call_fault(error.class, error.message, error.retry_after))
+    };
+    let call = EmbeddingCall {
+        model: settings.model.as_str().into(),
+        input: turn.input,
+        dimensions: turn.dimensions.or(settings.dimensions),
+        base64: turn.base64,
+        user: turn.user,
+        traceparent: agent_call::traceparent(headers),
+    };
+    let provider = live.models.embedder(&settings).map_err(refused)?;
+    let answer = provider.embed(&call).await.map_err(refused)?;
+    let vectors = answer
+        .vectors
+        .iter()
+        .map(|vector| embedding_json(vector, turn.base64))
+        .collect::<Option<Vec<_>>>()
+        .ok_or_else(|| {
+            let text = "The embedding provider answered with a vector that cannot be read.";
+            Fault::new(FaultKind::Upstream, text).with_code("provider_bad_answer")
+        })?;
+    let vectors: Vec<&RawValue> = vectors.iter().map(|vector| &**vector).collect();
+    Ok(list(&turn.model, &vectors, answer.prompt_tokens))
+}
+
+fn list(model: &str, vectors: &[&RawValue], tokens: u64) -> Response<Body> {
+    let list = List {
+        object: "list",
+        data: vectors
+            .iter()
+            .enumerate()
+            .map(|(index, embedding)| Item {
+                object: "embedding",
+                index,
+                embedding,
+            })
+            .collect(),
+        model,
+        usage: Usage {
+            prompt_tokens: tokens,
+            total_tokens: tokens,
+        },
+    };
+    reply::json(StatusCode::OK, &list)
+}
