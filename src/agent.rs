@@ -6,6 +6,7 @@
 mod answer;
 mod emit;
 mod lane;
+mod ledger;
 mod prompt;
 mod raw_stream;
 mod report;
@@ -16,5 +17,6 @@ mod task;
 mod thinking;
 mod turn;
 
+pub use ledger::{COLLECTION as USAGE_COLLECTION, DayUsage};
 pub use raw_stream::RawStream;
 pub use runs::{AgentRuns, AgentRunsDeps};

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::lane::Lanes;
+use super::ledger::Ledger;
 use super::raw_stream::RawStream;
 use super::request;
 use super::table::{Progress, RunTable};
@@ -57,6 +58,7 @@ pub(super) struct Inner {
     pub(super) lifecycle: Lifecycle,
     pub(super) lanes: Lanes,
     pub(super) table: RunTable,
+    pub(super) ledger: Ledger,
     pub(super) retry: RetryPolicy,
     pub(super) raw_stream: Option<RawStream>,
     /// Wakes waiters for runs that were not known when they asked.
@@ -67,6 +69,7 @@ impl AgentRuns {
     /// Builds the loop; nothing runs yet.
     pub fn new(deps: AgentRunsDeps) -> Self {
         Self(Arc::new(Inner {
+            ledger: Ledger::new(deps.store.clone(), deps.lifecycle.clone()),
             store: deps.store,
             live: deps.live,
             publisher: deps.publisher,

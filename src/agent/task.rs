@@ -91,6 +91,20 @@ impl RunTask {
             started_at_ms,
             ended_at_ms,
         };
+        let model = outcome.model.as_ref();
+        let prices = model
+            .and_then(|model| self.live.models.entry(model))
+            .map(|entry| entry.cost);
+        self.inner
+            .ledger
+            .record(
+                &self.live.snapshot,
+                &self.request.agent,
+                outcome.usage,
+                prices,
+                ended_at_ms,
+            )
+            .await;
         let session_id = self.began.as_ref().map(|began| began.session_id.clone());
         let result = (self.request.source == RunSource::Agent).then(|| {
             let prompt_tokens = produced.last_call.prompt();

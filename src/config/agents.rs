@@ -106,6 +106,7 @@ fn profile(id: AgentId, agent: &Agent, is_default: bool, agents: &Agents, paths:
             .map(|level| level.as_str().to_owned()),
         context_messages: usize::try_from(messages).unwrap_or(usize::MAX),
         allowed_models: defaults.models.keys().cloned().collect(),
+        max_usd_per_day: entry.spend.max_usd_per_day.or(defaults.spend.max_usd_per_day),
         id,
     }
 }

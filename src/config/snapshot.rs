@@ -227,6 +227,8 @@ pub struct AgentProfile {
     pub context_messages: usize,
     /// Models that callers may choose (`agents.defaults.models` keys); empty: any configured model.
     pub allowed_models: Vec<String>,
+    /// Most money for model calls per day (UTC), USD.
+    pub max_usd_per_day: Option<f64>,
 }
 
 /// Everything that configuration says, at one moment. `Debug` shows which one it is and no content.

@@ -9,6 +9,7 @@ pub mod devices;
 mod grown;
 pub mod sessions;
 mod target;
+pub mod usage;
 
 use crate::domain::Fault;
 use crate::store::StoreError;

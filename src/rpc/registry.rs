@@ -15,6 +15,7 @@ const FAMILIES: &[&[Method]] = &[
     methods::core::METHODS,
     methods::devices::METHODS,
     methods::sessions::METHODS,
+    methods::usage::METHODS,
 ];
 
 static TABLE: LazyLock<Vec<&'static Method>> = LazyLock::new(|| {

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod chat;
 pub mod config;
 pub mod sessions;
+pub mod usage;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};

@@ -14,6 +14,7 @@
 mod support;
 
 mod ask;
+mod bad_input;
 mod config;
 mod config_write;
 mod devices;
@@ -25,5 +26,6 @@ mod metrics;
 mod openai;
 mod provider_faults;
 mod run_flags;
+mod spend;
 mod transcripts;
 mod ws;

@@ -75,8 +75,22 @@ impl AgentRuns {
         }
     }
 
+    /// Refuses what would cost more than configuration allows. A run that was accepted before costs nothing again.
+    async fn check_spend(&self, request: &RunRequest) -> Result<(), Fault> {
+        let live = self.0.live.load();
+        let now_ms = self.0.clock.now_ms();
+        let Err(fault) = self.0.ledger.check(&live.snapshot, &request.agent, now_ms).await else {
+            return Ok(());
+        };
+        match self.0.store.run(request.run_id.as_str()).await {
+            Ok(Some(_)) => Ok(()),
+            _ => Err(fault),
+        }
+    }
+
     pub(super) async fn submit_run(&self, request: RunRequest) -> Result<Accepted, Fault> {
         self.check_open()?;
+        self.check_spend(&request).await?;
         loop {
             match self.register(&request) {
                 Registration::New(active) => return self.accept(request, active).await,
@@ -161,6 +175,7 @@ impl AgentRuns {
 
     pub(super) async fn start_run(&self, request: RunRequest) -> Result<RunHandle, Fault> {
         self.check_open()?;
+        self.check_spend(&request).await?;
         let Registration::New(active) = self.register(&request) else {
             return Err(Fault::new(
                 FaultKind::Conflict,

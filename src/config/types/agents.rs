@@ -17,6 +17,17 @@ pub struct Agents {
     pub list: Vec<Agent>,
     /// The agents by id; the newer form of `list`.
     pub entries: BTreeMap<String, AgentEntry>,
+    /// Limits on what all agents spend together.
+    pub spend: Spend,
+}
+
+/// Limits on what is spent. Prices come from the models' `cost`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Spend {
+    /// Most money for model calls per day (UTC), USD; absent: no limit.
+    #[schemars(range(min = 0))]
+    pub max_usd_per_day: Option<f64>,
 }
 
 /// Settings that exist per agent and as defaults.
@@ -57,6 +68,8 @@ pub struct AgentDefaults {
     pub compaction: Compaction,
     /// Embeddings.
     pub memory_search: MemorySearch,
+    /// Limits on what one agent spends.
+    pub spend: Spend,
     /// Seconds between typing signals.
     #[schemars(range(min = 1))]
     pub typing_interval_seconds: Option<u64>,
@@ -106,6 +119,8 @@ pub struct AgentEntry {
     pub subagents: Subagents,
     /// Embeddings; what is absent comes from the defaults.
     pub memory_search: MemorySearch,
+    /// Limits on what it spends.
+    pub spend: Spend,
 }
 
 /// Where embeddings come from.
