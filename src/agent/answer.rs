@@ -36,6 +36,7 @@ impl Answer {
                     call.arguments.push_str(delta);
                 }
             }
+            ModelEvent::Logprobs(_) => {}
             ModelEvent::Finish { reason, usage } => {
                 self.finish = Some(*reason);
                 self.usage = *usage;

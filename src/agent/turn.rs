@@ -292,6 +292,7 @@ impl Turn<'_> {
             ModelEvent::Reasoning(delta) => RunEvent::Reasoning(delta),
             ModelEvent::ToolCallStart { index, id, name } => RunEvent::ToolCallStart { index, id, name },
             ModelEvent::ToolCallArguments { index, delta } => RunEvent::ToolCallArguments { index, delta },
+            ModelEvent::Logprobs(object) => RunEvent::Logprobs(object),
             ModelEvent::Finish { .. } => return true,
         };
         *shown = true;

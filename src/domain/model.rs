@@ -165,6 +165,8 @@ pub enum ModelEvent {
         /// JSON text fragment.
         delta: String,
     },
+    /// Log probabilities of what was said: the provider's own object, JSON text.
+    Logprobs(String),
     /// The answer is complete.
     Finish {
         /// Why.

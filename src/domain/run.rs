@@ -213,6 +213,8 @@ pub enum RunEvent {
         /// JSON text fragment.
         delta: String,
     },
+    /// Log probabilities of what was said, if the caller asked for them: the provider's own object, JSON text.
+    Logprobs(String),
     /// The end.
     Finished(Box<RunOutcome>),
 }

@@ -6,6 +6,7 @@ mod tests;
 
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use self::chunks::Chunks;
@@ -13,7 +14,7 @@ use super::agent_call::{self, Admitted, Keys, Refusal, RunStream, Target};
 use super::surface::Exchange;
 use super::{Body, reply};
 use crate::domain::run::{RunEvent, RunHandle};
-use crate::models::client::{ChatTurn, parse_turn, wire_usage};
+use crate::models::client::{ChatTurn, join_logprobs, parse_turn, wire_usage};
 use crate::wire::openai::Completion;
 use crate::wire::openai::completion::{ToolCall, completion_id};
 
@@ -64,18 +65,20 @@ async fn run(exchange: &Exchange<'_>, headers: &HeaderMap, admitted: Admitted) -
         model: turn.model,
         created: exchange.surface.ports.clock.now_ms() / 1_000,
     };
+    let wants_logprobs = turn.sampling.get("logprobs") == Some(&Value::Bool(true));
     let started = Instant::now();
     let mut handle = exchange.surface.ports.runs.start(request).await?;
     if !turn.stream {
-        return whole(handle, &label).await;
+        return whole(handle, &label, wants_logprobs).await;
     }
     let first = agent_call::first_words(&mut handle, started).await?;
-    let chunks = Chunks::new(&label, include_usage);
+    let chunks = Chunks::new(&label, include_usage, wants_logprobs);
     Ok(RunStream::new(handle, chunks, first, slot).into_response())
 }
 
 /// Waits for the end of the run.
-async fn whole(mut handle: RunHandle, label: &Label) -> Result<Response<Body>, Refusal> {
+async fn whole(mut handle: RunHandle, label: &Label, wants_logprobs: bool) -> Result<Response<Body>, Refusal> {
+    let mut logprobs = Vec::new();
     loop {
         match handle.next_event().await {
             Some(RunEvent::Finished(outcome)) => {
@@ -96,11 +99,13 @@ async fn whole(mut handle: RunHandle, label: &Label) -> Result<Response<Body>, R
                     outcome.finish.as_str(),
                     wire_usage(&outcome.usage),
                 );
-                return Ok(reply::json(
-                    StatusCode::OK,
-                    &completion.with_reasoning(&outcome.reasoning),
-                ));
+                let logprobs = join_logprobs(&logprobs);
+                let completion = completion
+                    .with_reasoning(&outcome.reasoning)
+                    .with_logprobs(logprobs.as_deref());
+                return Ok(reply::json(StatusCode::OK, &completion));
             }
+            Some(RunEvent::Logprobs(object)) if wants_logprobs => logprobs.push(object),
             Some(_) => {}
             None => return Err(Refusal::of_run(agent_call::vanished())),
         }

@@ -10,6 +10,7 @@ mod data_url;
 mod embeddings;
 mod fields;
 mod input;
+mod logprobs;
 mod messages;
 mod parts;
 mod respond;
@@ -22,6 +23,7 @@ pub use data_url::{Base64, decoded_size, read_data_url};
 pub use embeddings::{EMBEDDINGS, EmbeddingTurn, embedding_json, parse_embeddings};
 pub use fields::{param_fault, wrong_type};
 pub use input::{Dialogue, InputPart, LinkKind};
+pub use logprobs::join_logprobs;
 pub use respond::{call_fault, error_body, wire_usage};
 pub use turn::Turn;
 

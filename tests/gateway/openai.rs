@@ -328,3 +328,43 @@ async fn slow_answers_of_many_callers_do_not_queue_behind_each_other() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn turns_of_one_conversation_wait_for_each_other_and_others_leave_nothing() {
+    let model = ModelDouble::start().await;
+    let gateway = TestGateway::start(&config(&model.base_url())).await;
+    let named = |text: &str| {
+        let mut body = user_says(text);
+        body["user"] = json!("ann");
+        body
+    };
+    let (first, second) = (named("first [[slow:20]]"), named("second"));
+    let slow = gateway.chat(&first);
+    let after = async {
+        eventually("the first turn is at work", async || {
+            (!model.seen_with("first").is_empty()).then_some(())
+        })
+        .await;
+        gateway.chat(&second).await
+    };
+    let (one, two) = tokio::join!(slow, after);
+    assert_eq!((one.0, two.0), (200, 200));
+    let seen = model.seen_with("second").pop().unwrap().conversation();
+    let answered = seen
+        .iter()
+        .any(|(role, text)| role == "assistant" && text.contains("piece5"));
+    assert!(answered, "the second turn knows the whole first one: {seen:?}");
+
+    assert_eq!(gateway.chat(&user_says("alone")).await.0, 200);
+    let mut unkept = named("unkept");
+    unkept["store"] = json!(false);
+    assert_eq!(gateway.chat(&unkept).await.0, 200);
+    let listed = gateway.operator().await.call("sessions.list", json!({})).await;
+    let keys: Vec<&str> = listed["payload"]["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|session| session["key"].as_str().unwrap())
+        .collect();
+    assert_eq!(keys, ["agent:main:openai-user:ann"]);
+}

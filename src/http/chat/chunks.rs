@@ -13,16 +13,18 @@ use crate::wire::openai::ChunkWriter;
 pub(super) struct Chunks {
     writer: ChunkWriter,
     include_usage: bool,
+    wants_logprobs: bool,
     has_text: bool,
     has_calls: bool,
 }
 
 impl Chunks {
     /// The chunks of the answer `label`.
-    pub(super) fn new(label: &Label, include_usage: bool) -> Self {
+    pub(super) fn new(label: &Label, include_usage: bool, wants_logprobs: bool) -> Self {
         Self {
             writer: ChunkWriter::new(&label.id, &label.model, label.created),
             include_usage,
+            wants_logprobs,
             has_text: false,
             has_calls: false,
         }
@@ -64,6 +66,8 @@ impl Narrator for Chunks {
                 self.has_calls = true;
                 self.writer.tool_call_start(out, index, &id, &name);
             }
+            RunEvent::Logprobs(object) if self.wants_logprobs => self.writer.logprobs(out, &object),
+            RunEvent::Logprobs(_) => {}
             RunEvent::ToolCallArguments { index, delta } => self.writer.tool_call_args(out, index, &delta),
             RunEvent::Finished(outcome) => {
                 match outcome_fault(&outcome) {

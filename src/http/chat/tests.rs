@@ -315,3 +315,26 @@ async fn bad_json_is_a_400_however_deep_or_binary() {
         assert_eq!(body_json(response).await["error"]["type"], "invalid_request_error");
     }
 }
+
+#[tokio::test]
+async fn log_probabilities_are_told_to_who_asked() {
+    let object = |token: &str| RunEvent::Logprobs(json!({"content": [{"token": token}]}).to_string());
+    let steps = vec![
+        say("a"),
+        Step::Say(object("a")),
+        say("b"),
+        Step::Say(object("b")),
+        end(completed("ab")),
+    ];
+    let rig = Rig::on(steps);
+    let body = body_json(rig.chat(&[], &ask(json!({"logprobs": true}))).await).await;
+    let tokens = &body["choices"][0]["logprobs"]["content"];
+    assert_eq!(tokens, &json!([{"token": "a"}, {"token": "b"}]));
+    let streamed = events(&text(rig.chat(&[], &ask(json!({"logprobs": true, "stream": true}))).await).await);
+    assert_eq!(streamed[2]["choices"][0]["logprobs"]["content"][0]["token"], "a");
+    assert_eq!(streamed[2]["choices"][0]["delta"], json!({}));
+    for stream in [false, true] {
+        let silent = text(rig.chat(&[], &ask(json!({ "stream": stream }))).await).await;
+        assert!(!silent.contains("logprobs"), "{silent}");
+    }
+}

@@ -43,13 +43,7 @@ pub const CHAT: &[Field] = &[
     ),
     field("functions", List, Refused(OLD_TOOLS), r#"[{"name":"f"}]"#, ""),
     field("logit_bias", Object, PassedOn, r#"{"50256":-1}"#, ""),
-    field(
-        "logprobs",
-        Flag,
-        PassedOn,
-        "true",
-        "the answer does not repeat them yet",
-    ),
+    field("logprobs", Flag, PassedOn, "true", "the provider's are in the answer"),
     field("max_completion_tokens", Positive, PassedOn, "100", "above 0"),
     field("max_tokens", Positive, PassedOn, "100", "above 0"),
     field(

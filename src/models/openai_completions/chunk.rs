@@ -128,6 +128,9 @@ impl Assembler {
             if let Some(delta) = choice.delta.or(choice.message) {
                 self.take_delta(delta, events);
             }
+            if let Some(logprobs) = choice.logprobs {
+                events.push_back(ModelEvent::Logprobs(logprobs.get().to_owned()));
+            }
             if let Some(usage) = choice.usage {
                 self.usage = Some(usage.into());
             }

@@ -28,6 +28,8 @@ pub(super) struct Choice<'a> {
     #[serde(borrow, default)]
     pub(super) message: Option<Delta<'a>>,
     #[serde(borrow, default)]
+    pub(super) logprobs: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     pub(super) finish_reason: Option<Text<'a>>,
     #[serde(default)]
     pub(super) usage: Option<WireUsage>,

@@ -82,6 +82,14 @@ impl ChunkWriter {
         close(out, None);
     }
 
+    /// Log probabilities of what was said so far and not told yet; `object` is JSON text.
+    pub fn logprobs(&self, out: &mut BytesMut, object: &str) {
+        self.open(out);
+        out.put_slice(b"},\"logprobs\":");
+        out.put_slice(object.as_bytes());
+        out.put_slice(b",\"finish_reason\":null}]}\n\n");
+    }
+
     /// The chunk that says why the answer ended.
     pub fn finish(&self, out: &mut BytesMut, reason: &str) {
         self.open(out);

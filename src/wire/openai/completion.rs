@@ -1,9 +1,10 @@
 //! The chat completion object.
 
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 /// `chat.completion`. Keys are written in this order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Completion<'a> {
     /// `chatcmpl_<uuid>`.
     pub id: &'a str,
@@ -19,11 +20,14 @@ pub struct Completion<'a> {
 }
 
 /// The one choice.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub struct Choice<'a> {
     index: u32,
     /// The answer.
     pub message: AssistantMessage<'a>,
+    /// Absent if nobody asked for them or the provider gave none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<&'a RawValue>,
     /// `stop`, `length`, `tool_calls` or `content_filter`.
     pub finish_reason: &'a str,
 }
@@ -140,10 +144,19 @@ impl<'a> Completion<'a> {
                     reasoning_content: None,
                     tool_calls,
                 },
+                logprobs: None,
                 finish_reason,
             }],
             usage,
         }
+    }
+
+    /// The same with log probabilities.
+    #[must_use]
+    pub const fn with_logprobs(mut self, logprobs: Option<&'a RawValue>) -> Self {
+        let [choice] = &mut self.choices;
+        choice.logprobs = logprobs;
+        self
     }
 
     /// The same with what the model thought, if it said so.
