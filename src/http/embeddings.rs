@@ -10,12 +10,14 @@ use serde_json::value::RawValue;
 use super::agent_call::{self, Admitted, Refusal, embedding_target};
 use super::surface::Exchange;
 use super::{Body, reply};
-use crate::domain::embedding::EmbeddingCall;
+use crate::domain::embedding::{EmbeddingCall, Embeddings};
 use crate::domain::{Fault, FaultKind};
 use crate::models::client::{call_fault, embedding_json, parse_embeddings};
 
 /// Largest body, bytes.
 const MAX_BODY: u64 = 5 * 1024 * 1024;
+/// So many vectors are written away from the async workers.
+const MANY: usize = 32;
 
 #[derive(Serialize)]
 struct List<'a> {
@@ -58,7 +60,12 @@ async fn run(exchange: &Exchange<'_>, headers: &HeaderMap, admitted: &Admitted) 
     let live = &exchange.live;
     let settings = embedding_target(live, headers, &admitted.principal, &turn.model)?;
     if turn.input.is_empty() {
-        return Ok(list(&turn.model, &[], 0));
+        let nothing = Embeddings {
+            vectors: Vec::new(),
+            prompt_tokens: 0,
+        };
+        let bytes = list(&turn.model, &nothing, turn.base64).unwrap_or_default();
+        return Ok(reply::json_bytes(StatusCode::OK, bytes));
     }
     let refused = |error: crate::domain::model::CallError| {
         Refusal::of_run(call_fault(error.class, error.message, error.retry_after))
@@ -73,20 +80,27 @@ async fn run(exchange: &Exchange<'_>, headers: &HeaderMap, admitted: &Admitted) 
     };
     let provider = live.models.embedder(&settings).map_err(refused)?;
     let answer = provider.embed(&call).await.map_err(refused)?;
-    let vectors = answer
-        .vectors
-        .iter()
-        .map(|vector| embedding_json(vector, turn.base64))
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| {
-            let text = "The embedding provider answered with a vector that cannot be read.";
-            Fault::new(FaultKind::Upstream, text).with_code("provider_bad_answer")
-        })?;
-    let vectors: Vec<&RawValue> = vectors.iter().map(|vector| &**vector).collect();
-    Ok(list(&turn.model, &vectors, answer.prompt_tokens))
+    let (model, base64) = (turn.model, turn.base64);
+    let work = move || list(&model, &answer, base64);
+    let bytes = if call.input.len() < MANY {
+        work()
+    } else {
+        tokio::task::spawn_blocking(work).await.ok().flatten()
+    };
+    let bytes = bytes.ok_or_else(|| {
+        let text = "The embedding provider answered with a vector that cannot be read.";
+        Fault::new(FaultKind::Upstream, text).with_code("provider_bad_answer")
+    })?;
+    Ok(reply::json_bytes(StatusCode::OK, bytes))
 }
 
-fn list(model: &str, vectors: &[&RawValue], tokens: u64) -> Response<Body> {
+/// The response body. `None`: a vector cannot be read.
+fn list(model: &str, answer: &Embeddings, base64: bool) -> Option<Vec<u8>> {
+    let vectors: Vec<_> = answer
+        .vectors
+        .iter()
+        .map(|vector| embedding_json(vector, base64))
+        .collect::<Option<_>>()?;
     let list = List {
         object: "list",
         data: vectors
@@ -100,9 +114,9 @@ fn list(model: &str, vectors: &[&RawValue], tokens: u64) -> Response<Body> {
             .collect(),
         model,
         usage: Usage {
-            prompt_tokens: tokens,
-            total_tokens: tokens,
+            prompt_tokens: answer.prompt_tokens,
+            total_tokens: answer.prompt_tokens,
         },
     };
-    reply::json(StatusCode::OK, &list)
+    serde_json::to_vec(&list).ok()
 }

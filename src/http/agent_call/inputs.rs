@@ -110,8 +110,9 @@ impl Resolver<'_> {
             InputPart::Ready(Part::Text(text)) => Ok(Part::Text(text)),
             InputPart::Ready(Part::Image { mime, data }) => self.image(mime, data),
             InputPart::Ready(Part::Audio { format, data }) => self.audio(format, data),
-            InputPart::File { name, mime, data } => self.file(name, &mime, &data).await,
-            InputPart::Link { kind, url, name } => self.link(kind, &url, name).await,
+            // Boxed, so that requests without attachments do not carry the room for them.
+            InputPart::File { name, mime, data } => Box::pin(self.file(name, &mime, &data)).await,
+            InputPart::Link { kind, url, name } => Box::pin(self.link(kind, &url, name)).await,
         }
     }
 

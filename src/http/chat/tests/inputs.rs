@@ -56,7 +56,7 @@ async fn images_have_limits_of_type_number_and_pixels() {
     for (parts, word) in [
         (vec![image("data:image/tiff;base64,QUJD")], "image/tiff"),
         (vec![image(&png_url(60_000, 60_000))], "pixels"),
-        (vec![image(&png_url(1, 1)); 9], "at most 8"),
+        (vec![image(&png_url(1, 1)); 9], "most 8"),
     ] {
         let refused = given(&rig, json!(parts)).await.unwrap_err();
         assert!(refused.contains(word), "{refused}");
@@ -124,7 +124,7 @@ async fn links_are_followed_only_if_configuration_says_so() {
     assert_eq!((mime.as_str(), &**data), ("image/png", &*STANDARD.encode(png(3, 4))));
     let refused = given(&rig, json!(vec![link; 9])).await.unwrap_err();
     assert!(
-        refused.contains("at most 8") || refused.contains("more than 8"),
+        refused.contains("more than 8"),
         "{refused}"
     );
     let private = given(&rig, json!([image("http://127.0.0.9/")])).await.unwrap_err();
