@@ -1,7 +1,7 @@
 //! Where an agent's embeddings come from: `memorySearch` of the agent, then of the defaults, then `models.providers`.
 
 use super::agents::agent_id;
-use super::snapshot::Snapshot;
+use super::snapshot::{ProviderSettings, Snapshot};
 use super::types::agents::MemorySearch;
 use crate::base::{AgentId, Secret};
 
@@ -26,6 +26,20 @@ pub struct EmbeddingSettings {
     pub model: String,
     /// Length of the vectors where the request names none.
     pub dimensions: Option<u64>,
+}
+
+/// Whether providers of this dialect also serve OpenAI's `/embeddings`.
+fn speaks_embeddings(api: &str) -> bool {
+    api.starts_with("openai-") || api == "ollama"
+}
+
+/// Where a provider serves OpenAI's paths. Ollama does it below its own ones.
+fn openai_base(provider: &ProviderSettings) -> String {
+    let base = provider.base_url.trim_end_matches('/');
+    match provider.api.as_str() {
+        "ollama" if !base.ends_with("/v1") => format!("{base}/v1"),
+        _ => base.to_owned(),
+    }
 }
 
 impl Snapshot {
@@ -57,7 +71,7 @@ impl Snapshot {
         let is_openai = provider == OPENAI && remote.is_none();
         let base_url = remote
             .clone()
-            .or_else(|| known.map(|known| known.base_url.clone()))
+            .or_else(|| known.map(openai_base))
             .or_else(|| is_openai.then(|| OPENAI_URL.to_owned()))
             .unwrap_or_default();
         let mut headers = Vec::new();
@@ -66,6 +80,10 @@ impl Snapshot {
             // A key goes nowhere but to the address it is configured with.
             None if remote.is_some() => Ok(None),
             None => match known {
+                Some(known) if !speaks_embeddings(&known.api) => Err(format!(
+                    "its api `{}` has no embeddings that this gateway can ask for; {REMEDY}",
+                    known.api
+                )),
                 Some(known) => {
                     headers.clone_from(&known.headers);
                     known.api_key.clone()
@@ -99,5 +117,81 @@ impl Snapshot {
             model: model.unwrap_or_default(),
             dimensions: own.output_dimensionality.or(default.output_dimensionality),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::config::{Env, snapshot_from_json5};
+
+    fn settings(memory: Value, providers: Value, env: &[(&str, &str)]) -> EmbeddingSettings {
+        let source = json!({
+            "agents": {"defaults": {"memorySearch": memory}, "list": [{"id": "main"}]},
+            "models": {"providers": providers},
+        });
+        let env: Env = env.iter().copied().collect();
+        let snapshot = snapshot_from_json5(&source.to_string(), Path::new("/nonexistent"), &env).unwrap();
+        snapshot.embedding(&AgentId::new("main"))
+    }
+
+    fn provider(api: &str, base: &str) -> Value {
+        json!({"api": api, "baseUrl": base, "apiKey": "sk-provider", "models": [{"id": "m", "name": "m"}]})
+    }
+
+    fn key(settings: &EmbeddingSettings) -> Option<&str> {
+        settings.api_key.as_ref().unwrap().as_ref().map(Secret::expose)
+    }
+
+    #[test]
+    fn a_configured_provider_lends_its_address_and_key() {
+        let providers = json!({"p": provider("openai-completions", "http://p/v1/")});
+        let found = settings(json!({"provider": "p", "model": "e"}), providers.clone(), &[]);
+        assert_eq!(
+            (found.base_url.as_str(), key(&found)),
+            ("http://p/v1", Some("sk-provider"))
+        );
+        let auto = settings(json!({"provider": "auto", "model": "e"}), providers.clone(), &[]);
+        assert_eq!(auto.provider, "p");
+        let elsewhere = json!({"provider": "p", "model": "e", "remote": {"baseUrl": "http://q/v1"}});
+        let found = settings(elsewhere, providers, &[]);
+        assert_eq!((found.base_url.as_str(), key(&found)), ("http://q/v1", None));
+    }
+
+    #[test]
+    fn openai_needs_only_a_key() {
+        let found = settings(json!({}), json!({}), &[("OPENAI_API_KEY", "sk-env")]);
+        assert_eq!((found.base_url.as_str(), key(&found)), (OPENAI_URL, Some("sk-env")));
+        assert_eq!(found.model, OPENAI_MODEL);
+        assert!(
+            settings(json!({}), json!({}), &[])
+                .api_key
+                .unwrap_err()
+                .contains("memorySearch")
+        );
+    }
+
+    #[test]
+    fn dialects_without_embeddings_say_so() {
+        let memory = json!({"provider": "p", "model": "e"});
+        let ollama = json!({"p": provider("ollama", "http://127.0.0.1:11434")});
+        assert_eq!(
+            settings(memory.clone(), ollama, &[]).base_url,
+            "http://127.0.0.1:11434/v1"
+        );
+        let other = json!({"p": provider("anthropic-messages", "http://a")});
+        assert!(
+            settings(memory, other, &[])
+                .api_key
+                .unwrap_err()
+                .contains("anthropic-messages")
+        );
+        let no_model = json!({"p": provider("openai-completions", "http://p/v1")});
+        let found = settings(json!({"provider": "p"}), no_model, &[]);
+        assert!(found.api_key.unwrap_err().contains("no model"));
     }
 }

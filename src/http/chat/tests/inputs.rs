@@ -123,10 +123,7 @@ async fn links_are_followed_only_if_configuration_says_so() {
     };
     assert_eq!((mime.as_str(), &**data), ("image/png", &*STANDARD.encode(png(3, 4))));
     let refused = given(&rig, json!(vec![link; 9])).await.unwrap_err();
-    assert!(
-        refused.contains("more than 8"),
-        "{refused}"
-    );
+    assert!(refused.contains("more than 8"), "{refused}");
     let private = given(&rig, json!([image("http://127.0.0.9/")])).await.unwrap_err();
     assert!(private.contains("public internet"), "{private}");
 }
