@@ -30,6 +30,7 @@ fn line(event: &ModelEvent) -> String {
         ModelEvent::Reasoning(text) => format!("reasoning {text}"),
         ModelEvent::ToolCallStart { index, id, name } => format!("call {index} {id} {name}"),
         ModelEvent::ToolCallArguments { index, delta } => format!("arguments {index} {delta}"),
+        ModelEvent::Logprobs(object) => format!("logprobs {object}"),
         ModelEvent::Finish { reason, usage } => match usage {
             None => format!("finish {}", reason.as_str()),
             Some(usage) => format!(

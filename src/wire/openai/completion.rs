@@ -153,7 +153,7 @@ impl<'a> Completion<'a> {
 
     /// The same with log probabilities.
     #[must_use]
-    pub const fn with_logprobs(mut self, logprobs: Option<&'a RawValue>) -> Self {
+    pub fn with_logprobs(mut self, logprobs: Option<&'a RawValue>) -> Self {
         let [choice] = &mut self.choices;
         choice.logprobs = logprobs;
         self
