@@ -391,12 +391,12 @@ mod tests {
         let findings = validate(&json!({
             "browser": {"enabled": false},
             "update": {"checkOnStart": false},
-            "agents": {"defaults": {"memorySearch": {"provider": "openai", "remote": {"apiKey": "k"}}}},
+            "agents": {"defaults": {"contextPruning": {"mode": "off"}, "memorySearch": {"provider": "openai", "remote": {"apiKey": "k"}}}},
             "channels": {"telegram": {"anything": 1}},
             "plugins": {"entries": {"x": {"enabled": true}}},
             "env": {"vars": {"A": "b"}, "DIRECT": "c"},
         }));
         assert_eq!(findings.issues, []);
-        assert_eq!(findings.unused, ["browser", "update", "agents.defaults.memorySearch"]);
+        assert_eq!(findings.unused, ["browser", "update", "agents.defaults.contextPruning"]);
     }
 }

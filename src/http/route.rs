@@ -61,7 +61,7 @@ impl<'a> Route<'a> {
     }
 
     /// Lists of the origins whose web pages may call the route.
-    pub(super) fn origins<'s>(self, settings: &'s Settings) -> [&'s [String]; 2] {
+    pub(super) fn origins(self, settings: &Settings) -> [&[String]; 2] {
         match self {
             Self::Chat => [&settings.chat_origins, &[]],
             Self::Models | Self::Model(_) | Self::Embeddings => [&settings.chat_origins, &settings.responses_origins],
