@@ -55,6 +55,7 @@ fn described(event: &ModelEvent) -> Value {
         ModelEvent::ToolCallArguments { index, delta } => {
             json!({"event": "tool_call_arguments", "index": index, "delta": delta})
         }
+        ModelEvent::Logprobs(object) => json!({"event": "logprobs", "object": object}),
         ModelEvent::Finish { reason, usage } => {
             let usage = usage.map(|usage| {
                 json!({"input": usage.input, "output": usage.output, "cacheRead": usage.cache_read,
