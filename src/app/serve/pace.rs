@@ -58,7 +58,7 @@ impl Pace {
 
     /// Bytes arrived.
     pub(super) fn received(&self, bytes: &[u8]) {
-        if self.in_flight.load(Ordering::Relaxed) > 0 || self.head_since.load(Ordering::Relaxed) != 0 {
+        if self.is_busy() || self.head_since.load(Ordering::Relaxed) != 0 {
             return;
         }
         // The HTTP/2 preface; no HTTP/1 method begins like this.
@@ -93,6 +93,11 @@ impl Pace {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Whether a request is at work.
+    pub(super) fn is_busy(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
     /// Judges the connection.
     pub(super) fn judge(&self, limits: &Deadlines) -> Verdict {
         let now = self.now();
@@ -101,7 +106,7 @@ impl Pace {
         if blocked != 0 && age(blocked) >= limits.idle {
             return Verdict::Drop;
         }
-        if self.in_flight.load(Ordering::Relaxed) == 0 {
+        if !self.is_busy() {
             let head = self.head_since.load(Ordering::Relaxed);
             if head != 0 && !self.multiplexed.load(Ordering::Relaxed) && age(head) >= limits.head {
                 return Verdict::Drop;

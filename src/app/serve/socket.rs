@@ -1,4 +1,9 @@
-//! An accepted socket, plain or TLS: reports its progress, and lingers when it closes.
+//! An accepted socket, plain or TLS: reports its progress, waits a moment behind the end of the peer's side, and lingers
+//! when it closes.
+//!
+//! A peer may end its side right behind its request and still wait for the answer. hyper takes that end for a peer that
+//! left and gives the request up, even before the handler was asked if both arrive together. So the end is told late
+//! while a request is at work: what can be answered at once is, and a run whose client left still ends soon.
 //!
 //! Closing a TCP socket while the peer still sends makes the kernel answer with a reset, and the reset destroys the
 //! response that is on its way (a 413, a 401). So a close sends the end of our side first and then throws away what
@@ -18,6 +23,8 @@ use tokio_rustls::server::TlsStream;
 
 use super::pace::Pace;
 
+/// From the end of the peer's side to giving up on the request at work.
+const HALF_CLOSED: Duration = Duration::from_secs(1);
 /// Silence that ends lingering.
 const LINGER_SILENCE: Duration = Duration::from_secs(2);
 /// Longest lingering.
@@ -44,6 +51,8 @@ struct Linger {
 pub(super) struct Socket {
     stream: Stream,
     pace: Arc<Pace>,
+    /// Runs while the peer's side has ended and a request is at work.
+    half_closed: Option<Pin<Box<Sleep>>>,
     linger: Option<Linger>,
     /// Its place under the connection limit, kept for as long as the socket lives, upgraded or not.
     _slot: OwnedSemaphorePermit,
@@ -54,6 +63,7 @@ impl Socket {
         Self {
             stream,
             pace,
+            half_closed: None,
             linger: None,
             _slot: slot,
         }
@@ -78,10 +88,24 @@ impl Stream {
 
 impl AsyncRead for Socket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(self.stream.poll_read(cx, buf))?;
-        if let Some(new @ [_, ..]) = buf.filled().get(before..) {
-            self.pace.received(new);
+        let this = &mut *self;
+        if this.half_closed.is_none() {
+            let before = buf.filled().len();
+            let has_room = buf.remaining() > 0;
+            ready!(this.stream.poll_read(cx, buf))?;
+            if let Some(new @ [_, ..]) = buf.filled().get(before..) {
+                this.pace.received(new);
+                return Poll::Ready(Ok(()));
+            }
+            if !has_room {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        if this.pace.is_busy() {
+            let patience = this
+                .half_closed
+                .get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + HALF_CLOSED)));
+            ready!(patience.as_mut().poll(cx));
         }
         Poll::Ready(Ok(()))
     }

@@ -246,6 +246,35 @@ async fn a_client_that_leaves_aborts_its_run_streamed_or_not() {
 }
 
 #[tokio::test]
+async fn a_request_and_the_end_of_its_side_that_arrive_together_are_answered() {
+    let rig = Rig::on(vec![Step::Wait(Duration::from_millis(50)), end(completed("late"))]);
+    let listeners = bind(&[ListenAddress::required(([127, 0, 0, 1], 0).into())])
+        .await
+        .unwrap();
+    let addr = listeners.addresses()[0];
+    // Nobody accepts yet, so the server finds the request and the end behind it in one look.
+    let mut early = Vec::new();
+    for request in [
+        "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(),
+        chat(&hello(false), ""),
+    ] {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.shutdown().await.unwrap();
+        early.push(stream);
+    }
+    let settings = ServeSettings {
+        limits: Limits::default(),
+        tls: None,
+    };
+    let _server = Server::start(listeners, rig.surface.clone(), settings, &rig.lifecycle);
+    for mut stream in early {
+        let answer = read_all(&mut stream).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    }
+}
+
+#[tokio::test]
 async fn connections_over_the_limit_are_closed_at_once() {
     let limits = Limits {
         max_connections: 1,
