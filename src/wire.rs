@@ -1,5 +1,6 @@
 //! Wire formats as data: WebSocket frames, `connect`, errors, OpenAI bodies. No IO, no business.
 
+pub mod bulk;
 pub mod connect;
 pub mod device;
 pub mod error;

@@ -9,6 +9,9 @@ use super::raw::{self, MAX_INCLUDE_BYTES};
 use crate::base::fs::read_capped;
 
 const MAX_DEPTH: usize = 10;
+/// Most files that are read for one configuration, counting repetitions: files that include each other's children twice
+/// over double with every level.
+const MAX_LOADS: usize = 512;
 const KEY: &str = "$include";
 
 /// The joined tree.
@@ -65,6 +68,7 @@ pub fn resolve(root: &Value, path: &Path, roots: &Roots) -> Included {
         files: Vec::new(),
         errors: Vec::new(),
         chain: vec![path.to_owned()],
+        loads: 0,
     };
     let value = walker.walk(root);
     Included {
@@ -80,6 +84,7 @@ struct Walker<'a> {
     errors: Vec<String>,
     /// Files that are being read, the root first.
     chain: Vec<PathBuf>,
+    loads: usize,
 }
 
 impl Walker<'_> {
@@ -176,6 +181,10 @@ impl Walker<'_> {
         if self.chain.len() > MAX_DEPTH {
             return Err(format!("Maximum include depth ({MAX_DEPTH}) exceeded at: {target}"));
         }
+        if self.loads == MAX_LOADS {
+            return Err(format!("More than {MAX_LOADS} includes, the last at: {target}"));
+        }
+        self.loads += 1;
         let bytes = match self.read(target, &path) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -338,6 +347,28 @@ mod tests {
         files.push(("openclaw.json", "{$include: 'f0.json'}"));
         let (_, errors, _) = run(&files);
         assert_eq!(errors, ["Maximum include depth (10) exceeded at: f10.json"]);
+    }
+
+    #[test]
+    fn includes_that_double_with_every_level_are_refused() {
+        let names: Vec<String> = (0..10).map(|n| format!("f{n}.json")).collect();
+        let texts: Vec<String> = (0..10)
+            .map(|n| match n {
+                9 => "{}".to_owned(),
+                _ => format!(
+                    "{{a: {{$include: 'f{0}.json'}}, b: {{$include: 'f{0}.json'}}, c: {{$include: 'f{0}.json'}}}}",
+                    n + 1
+                ),
+            })
+            .collect();
+        let mut files: Vec<(&str, &str)> = names
+            .iter()
+            .zip(&texts)
+            .map(|(n, t)| (n.as_str(), t.as_str()))
+            .collect();
+        files.push(("openclaw.json", "{$include: 'f0.json'}"));
+        let (_, errors, _) = run(&files);
+        assert!(errors[0].starts_with("More than 512 includes"), "{}", errors[0]);
     }
 
     #[cfg(unix)]

@@ -8,6 +8,8 @@ pub const MAX_ROOT_BYTES: u64 = 8 * 1024 * 1024;
 pub const MAX_INCLUDE_BYTES: u64 = 2 * 1024 * 1024;
 /// Deepest nesting of objects and arrays.
 pub const MAX_DEPTH: usize = 64;
+/// Most values in one file, so that a small file cannot take much memory.
+pub const MAX_VALUES: usize = 200_000;
 
 /// Why text is no configuration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,6 +25,9 @@ pub enum SyntaxError {
         /// From 1.
         column: usize,
     },
+    /// Too many values.
+    #[error("the file holds more than {MAX_VALUES} values")]
+    TooMany,
     /// Not JSON5.
     #[error("JSON5: {reason} at {line}:{column} (line {line}, column {column}){hint}")]
     Syntax {
@@ -49,7 +54,7 @@ pub fn text(bytes: Vec<u8>) -> Result<String, SyntaxError> {
 /// Parses JSON5. Key order is kept; of duplicate keys the last wins; `1.0` and `1e3` are integers, as in JavaScript.
 pub fn parse(text: &str) -> Result<Value, SyntaxError> {
     // A byte-order mark is white space in JSON5, so offsets stay right.
-    check_depth(text)?;
+    check_shape(text)?;
     let mut value: Value = json5::from_str(text).map_err(|error| locate(&error, text))?;
     integers(&mut value);
     Ok(value)
@@ -86,9 +91,10 @@ fn end_of(text: &str) -> (usize, usize) {
     (line, column)
 }
 
-/// The parser recurses, so depth is bounded before it runs. Strings and comments are skipped.
-fn check_depth(text: &str) -> Result<(), SyntaxError> {
-    let (mut line, mut column, mut depth) = (1, 0, 0_usize);
+/// The parser recurses, so depth is bounded before it runs, and so is the number of values. Strings and comments are
+/// skipped.
+fn check_shape(text: &str) -> Result<(), SyntaxError> {
+    let (mut line, mut column, mut depth, mut values) = (1, 0, 0_usize, 0_usize);
     let mut state = Lex::Plain;
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
@@ -97,12 +103,20 @@ fn check_depth(text: &str) -> Result<(), SyntaxError> {
             line += 1;
             column = 0;
         }
+        if values > MAX_VALUES {
+            return Err(SyntaxError::TooMany);
+        }
         state = match state {
             Lex::Plain => match c {
                 '"' | '\'' => Lex::Text(c),
                 '/' if chars.peek() == Some(&'/') => Lex::LineComment,
                 '/' if chars.peek() == Some(&'*') => Lex::BlockComment,
+                ',' => {
+                    values += 1;
+                    Lex::Plain
+                }
                 '{' | '[' => {
+                    values += 1;
                     depth += 1;
                     if depth > MAX_DEPTH {
                         return Err(SyntaxError::TooDeep { line, column });
@@ -161,8 +175,10 @@ fn integers(value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn json5_is_read_in_order_and_whole_floats_are_integers() {
@@ -194,6 +210,47 @@ mod tests {
         let fine = format!("{{a: \"{0}\", /*{0}*/ b: '\\'{0}' }} //{0}", "[".repeat(100));
         assert!(parse(&fine).is_ok());
         assert!(parse(&format!("{}{}", "[".repeat(64), "]".repeat(64))).is_ok());
+    }
+
+    #[test]
+    fn the_number_of_values_is_bounded() {
+        let list = |count: usize| format!("[{}]", "0,".repeat(count));
+        assert_eq!(parse(&list(MAX_VALUES)), Err(SyntaxError::TooMany));
+        assert!(parse(&list(MAX_VALUES - 1)).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_value_or_an_error_with_a_place_in_it(text in "[\\[\\]{}:,'\"/*\\\\ \n\ra-c0-9.+-]{0,60}") {
+            match parse(&text) {
+                Ok(value) => prop_assert_eq!(parse(&value.to_string()).unwrap(), value),
+                Err(SyntaxError::Syntax { line, .. }) => prop_assert!(line >= 1 && line <= text.lines().count() + 1),
+                Err(_) => {}
+            }
+        }
+
+        #[test]
+        fn what_json_says_json5_says_too(text in json()) {
+            let value: Value = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(parse(&text).unwrap(), value);
+        }
+    }
+
+    fn json() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            ".{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map("[a-z$_.\\- é\"]{0,6}", inner, 0..4)
+                    .prop_map(|map| Value::Object(map.into_iter().collect())),
+            ]
+        })
+        .prop_map(|value| value.to_string())
     }
 
     #[test]

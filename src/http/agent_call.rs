@@ -37,6 +37,7 @@ use crate::base::RunId;
 use crate::domain::run::{RunRequest, RunSource};
 use crate::domain::{Fault, FaultKind, Principal, Scope};
 use crate::models::client::{Dialogue, Turn};
+use crate::wire::bulk;
 
 /// A request that was let in, with its body.
 pub(super) struct Admitted {
@@ -73,6 +74,10 @@ where
         silence: exchange.settings.body_silence,
     };
     match read::whole(headers, body, limits).await {
+        Ok(bytes) if std::str::from_utf8(&bytes).is_ok_and(bulk::is_bulky) => {
+            let text = format!("The request body holds more than {} JSON values.", bulk::MOST_VALUES);
+            Err(Box::new(fault::shape_a(&Fault::invalid(text))))
+        }
         Ok(bytes) => Ok(Admitted { principal, bytes, slot }),
         Err(error) => Err(Box::new(fault::unreadable(&error))),
     }

@@ -16,6 +16,7 @@ use serde_json::value::RawValue;
 
 use self::schema::Node;
 use crate::domain::Fault;
+use crate::wire::bulk;
 
 /// The compiled schema of a parameter type.
 #[derive(Debug)]
@@ -39,6 +40,10 @@ impl<P: DeserializeOwned + schemars::JsonSchema> Shape<P> {
 
     /// Parses the params of `method`.
     pub fn parse(&self, method: &str, raw: &RawValue) -> Result<P, Fault> {
+        if bulk::is_bulky(raw.get()) {
+            let most = bulk::MOST_VALUES;
+            return Err(refused(method, &format!("must hold at most {most} values")));
+        }
         if self.plain
             && let Ok(params) = serde_json::from_str(raw.get())
         {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::bulk;
 use super::error::ErrorShape;
 
 /// The envelope of a request.
@@ -63,6 +64,12 @@ pub fn parse_request(text: &str) -> Result<Request<'_>, FrameError> {
         Ok(_) => None,
         Err(error) => Some(error.to_string()),
     };
+    if bulk::is_bulky(text) {
+        return Err(FrameError::Invalid {
+            id: Value::String("invalid".to_owned()),
+            errors: format!("must hold at most {} values", bulk::MOST_VALUES),
+        });
+    }
     let value: Value = serde_json::from_str(text).map_err(|_| FrameError::NotJson)?;
     let mut errors = envelope_errors(&value);
     if errors.is_empty() {
@@ -75,6 +82,9 @@ pub fn parse_request(text: &str) -> Result<Request<'_>, FrameError> {
     Err(FrameError::Invalid { id, errors })
 }
 
+/// Most errors that are told of one envelope.
+const MOST_ERRORS: usize = 32;
+
 fn envelope_errors(value: &Value) -> String {
     const KEYS: [&str; 4] = ["type", "id", "method", "params"];
     let Some(map) = value.as_object() else {
@@ -86,7 +96,7 @@ fn envelope_errors(value: &Value) -> String {
             errors.push(format!("must have required property '{key}'"));
         }
     }
-    for key in map.keys().filter(|key| !KEYS.contains(&key.as_str())) {
+    for key in map.keys().filter(|key| !KEYS.contains(&key.as_str())).take(MOST_ERRORS) {
         errors.push(format!("at root: unexpected property '{key}'"));
     }
     if map.get("type").is_some_and(|kind| kind != "req") {
@@ -220,6 +230,14 @@ mod tests {
             refused(r#"{"type":"req","id":"","method":"health"}"#).1,
             "at /id: must NOT have fewer than 1 characters"
         );
+    }
+
+    #[test]
+    fn an_envelope_that_is_wrong_everywhere_gets_a_short_answer() {
+        let keys: Vec<String> = (0..10_000).map(|n| format!("\"k{n}\":0")).collect();
+        let (_, errors) = refused(&format!("{{{}}}", keys.join(",")));
+        assert!(errors.len() < 4_000, "{} bytes", errors.len());
+        assert!(errors.contains("unexpected property 'k0'"));
     }
 
     #[test]

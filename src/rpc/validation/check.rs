@@ -1,22 +1,43 @@
 //! Compares a value with a compiled schema and words what is wrong.
+//!
+//! A hostile value could be wrong in a million places, so looking ends when enough was found.
 
 use serde_json::{Map, Value};
 
 use super::schema::{Node, Types};
 
-/// Every error, without repeats.
+/// Most errors that are told.
+pub(super) const MOST: usize = 32;
+
+/// The first [`MOST`] errors, without repeats.
 pub(super) fn errors(node: &Node, value: &Value) -> Vec<String> {
-    let mut found = Found::default();
+    let mut found = Found {
+        texts: Vec::new(),
+        most: MOST,
+    };
     found.visit(node, value, "");
     found.texts
 }
 
-#[derive(Default)]
+fn fits(node: &Node, value: &Value) -> bool {
+    let mut found = Found {
+        texts: Vec::new(),
+        most: 1,
+    };
+    found.visit(node, value, "");
+    found.texts.is_empty()
+}
+
 struct Found {
     texts: Vec<String>,
+    most: usize,
 }
 
 impl Found {
+    fn is_full(&self) -> bool {
+        self.texts.len() >= self.most
+    }
+
     fn add(&mut self, path: &str, message: &str) {
         let text = if path.is_empty() {
             message.to_owned()
@@ -27,12 +48,15 @@ impl Found {
     }
 
     fn push(&mut self, text: String) {
-        if !self.texts.contains(&text) {
+        if !self.is_full() && !self.texts.contains(&text) {
             self.texts.push(text);
         }
     }
 
     fn visit(&mut self, node: &Node, value: &Value, path: &str) {
+        if self.is_full() {
+            return;
+        }
         if !node.types.accept(value) {
             self.add(path, &format!("must be {}", node.types.describe()));
             return;
@@ -69,6 +93,9 @@ impl Found {
         if node.closed {
             let place = if path.is_empty() { "root" } else { path };
             for name in map.keys() {
+                if self.is_full() {
+                    return;
+                }
                 if !node.properties.iter().any(|(known, _)| known == name) {
                     self.push(format!("at {place}: unexpected property '{name}'"));
                 }
@@ -81,6 +108,9 @@ impl Found {
         }
         if let Some(rest) = &node.rest {
             for (name, value) in map {
+                if self.is_full() {
+                    return;
+                }
                 if !node.properties.iter().any(|(known, _)| known == name) {
                     self.visit(rest, value, &join(path, name));
                 }
@@ -98,6 +128,9 @@ impl Found {
         }
         if let Some(child) = &node.items {
             for (index, item) in items.iter().enumerate() {
+                if self.is_full() {
+                    return;
+                }
                 self.visit(child, item, &join(path, &index.to_string()));
             }
         }
@@ -127,7 +160,7 @@ impl Found {
     }
 
     fn alternatives(&mut self, node: &Node, value: &Value, path: &str) {
-        if node.any_of.is_empty() || node.any_of.iter().any(|branch| errors(branch, value).is_empty()) {
+        if node.any_of.is_empty() || node.any_of.iter().any(|branch| fits(branch, value)) {
             return;
         }
         // A branch for null only says that the key is optional.

@@ -87,3 +87,20 @@ fn methods_without_params_ignore_what_they_get() {
     let raw: Box<RawValue> = serde_json::from_str(r#"{"anything":[1]}"#).unwrap();
     assert!(Shape::<NoParams>::new().parse("x", &raw).is_ok());
 }
+
+#[test]
+fn a_value_that_is_wrong_everywhere_is_refused_quickly_and_briefly() {
+    for params in [
+        format!(
+            r#"{{"sessionKey":"k","message":"m","tags":[{}0]}}"#,
+            "0,".repeat(100_000)
+        ),
+        format!(
+            "{{{}\"a\":0}}",
+            (0..100_000).map(|n| format!("\"k{n}\":0,")).collect::<String>()
+        ),
+    ] {
+        let message = refusal(&params);
+        assert_eq!(message.split("; ").count(), super::check::MOST, "{message}");
+    }
+}
