@@ -16,6 +16,7 @@ mod embeddings;
 mod fault;
 #[cfg(test)]
 pub mod fixtures;
+mod grpc;
 mod management;
 mod models;
 mod page;

@@ -9,12 +9,12 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use http::header::{self, HeaderMap};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
-use tower::Service;
 
 use super::access::{self, Gatekeeper};
 use super::agent_call::{Inputs, Slots};
 use super::body::BodyError;
 use super::cors::Grant;
+use super::grpc::{self, Grpc};
 use super::probes::{self, Detail};
 use super::reply::{self, REQUEST_ID};
 use super::route::Route;
@@ -62,6 +62,7 @@ pub struct Ports {
 pub(super) struct Inner {
     pub(super) ports: Ports,
     settings: ArcSwap<Settings>,
+    grpc: Grpc,
     /// Agent requests at work.
     pub(super) slots: Slots,
     /// Resolves links and documents in requests.
@@ -89,6 +90,7 @@ impl Surface {
         let settings = Settings::of(&ports.live.load().snapshot);
         Self(Arc::new(Inner {
             inputs: Inputs::new(ports.fetcher.clone()),
+            grpc: Grpc::new(ports.grpc.clone()),
             ports,
             settings: ArcSwap::from_pointee(settings),
             slots: Slots::default(),
@@ -166,8 +168,10 @@ impl Exchange<'_> {
         if upgrade::is_wanted(request.version(), request.headers()) {
             return upgrade::accept(&*ports.sockets, &ports.lifecycle, self.peer, request);
         }
-        if is_grpc(request.headers()) {
-            return self.grpc(request).await;
+        if grpc::is_wanted(request.headers()) {
+            let mut request = request;
+            request.extensions_mut().insert(self.peer.addr);
+            return self.surface.grpc.answer(request, self.settings.body_silence).await;
         }
         let (parts, body) = request.into_parts();
         let path = parts.uri.path();
@@ -236,29 +240,12 @@ impl Exchange<'_> {
             Detail::Brief
         }
     }
-
-    async fn grpc<B>(&self, mut request: Request<B>) -> Response<Body>
-    where
-        B: http_body::Body<Data = Bytes> + Send + 'static,
-        B::Error: Into<BodyError>,
-    {
-        request.extensions_mut().insert(self.peer.addr);
-        let mut routes = self.surface.ports.grpc.clone();
-        match routes.call(request).await {
-            Ok(response) => response.map(|body| {
-                Body::stream(http_body_util::BodyExt::map_err(body, |status| -> BodyError {
-                    Box::new(status)
-                }))
-            }),
-            Err(never) => match never {},
-        }
-    }
 }
 
 fn route_label<B>(request: &Request<B>, settings: &Settings) -> &'static str {
     if upgrade::is_wanted(request.version(), request.headers()) {
         "websocket"
-    } else if is_grpc(request.headers()) {
+    } else if grpc::is_wanted(request.headers()) {
         "grpc"
     } else {
         Route::of(request.uri().path(), settings).template()
@@ -278,12 +265,6 @@ fn method_label(method: &Method) -> &'static str {
         Method::CONNECT => "CONNECT",
         _ => "other",
     }
-}
-
-fn is_grpc(headers: &HeaderMap) -> bool {
-    headers
-        .get(header::CONTENT_TYPE)
-        .is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 fn unknown(route: Route<'_>, method: &Method, path: &str) -> Response<Body> {
