@@ -285,7 +285,7 @@ impl Desk<'_> {
         retry_with_device: bool,
     ) -> ConnectRefusal {
         let limit = limits(self.auth);
-        let exempt = limit.exempt_loopback && !asking.has_origin && asking.facts.client_ip.is_loopback();
+        let exempt = limit.exempt_loopback && !asking.has_origin && asking.facts.local_direct;
         if disproof.guessed
             && !exempt
             && let Some(after) = self.limiter.fail(scope, subject(asking), &limit)

@@ -83,7 +83,8 @@ fn refuse(
     disproof: Disproof,
 ) -> AuthFailure {
     let limit = limits(auth);
-    let exempt = limit.exempt_loopback && facts.client_ip.is_loopback();
+    // What a proxy on this machine passes on comes from anywhere.
+    let exempt = limit.exempt_loopback && facts.local_direct;
     let locked = if disproof.guessed && !exempt {
         limiter.fail(LimitScope::SharedSecret, subject, &limit)
     } else {

@@ -31,7 +31,7 @@ impl PreauthBudget {
 
     /// Takes a place. `None`: answer 503 "Too many unauthenticated sockets".
     pub fn take(&self, ip: IpAddr) -> Option<PreauthPermit> {
-        let ip = ip.to_canonical();
+        let ip = network(ip.to_canonical());
         let mut taken = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(ip).or_insert(0);
         if *count >= self.0.per_ip {
@@ -42,6 +42,14 @@ impl PreauthBudget {
             places: Arc::clone(&self.0),
             ip,
         })
+    }
+}
+
+/// The address, or in IPv6 its /64, because one host has all of it.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V4(_) => ip,
+        IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() & !u128::from(u64::MAX)).into()),
     }
 }
 
@@ -83,6 +91,9 @@ mod tests {
         let _second = budget.take(mapped).unwrap();
         assert!(budget.take(here).is_none());
         assert!(budget.take("192.0.2.1".parse().unwrap()).is_some());
+        let in_one_network =
+            ["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(|text| budget.take(text.parse().unwrap()));
+        assert!(in_one_network[1].is_some() && in_one_network[2].is_none());
         drop(first);
         assert!(budget.take(here).is_some());
     }

@@ -44,15 +44,52 @@ pub(super) fn authorize(
         tracing::debug!(target: "auth", peer = %peer.ip(), reason = failure.reason, "HTTP request refused");
         Box::new(fault::refused(&failure))
     })?;
-    // Without credentials the browser's own word is all that tells a page of somebody else from the user.
-    if auth.mode == AuthMode::None && !is_known_page && is_foreign_page(auth, headers) {
-        return Err(Box::new(fault::forbidden("cross-site requests are not allowed")));
+    if auth.mode == AuthMode::None {
+        if !is_known_host(auth, headers) {
+            return Err(Box::new(fault::forbidden(
+                "requests under this host name are not allowed without credentials; \
+                 add its origin to gateway.controlUi.allowedOrigins",
+            )));
+        }
+        // Without credentials the browser's own word is all that tells a page of somebody else from the user.
+        if !is_known_page && is_foreign_page(auth, headers) {
+            return Err(Box::new(fault::forbidden("cross-site requests are not allowed")));
+        }
     }
     if principal.may(scope) {
         Ok(principal)
     } else {
         Err(Box::new(fault::missing_scope(scope)))
     }
+}
+
+/// Whether the request was sent to an address, to a name that nobody can own on the internet, or to one that
+/// configuration lists. Any other name may be one that a foreign page was loaded from and that now points here, and then
+/// the browser finds nothing foreign about the page.
+fn is_known_host(auth: &ResolvedAuth, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (hosts.next(), hosts.next()) else {
+        // HTTP/2 clients that name an authority are no browsers: browsers speak HTTP/2 only over TLS.
+        return !headers.contains_key(header::HOST);
+    };
+    let Some(host) = host.to_str().ok().map(str::to_ascii_lowercase) else {
+        return false;
+    };
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => &host,
+    };
+    let bare = name.trim_start_matches('[').trim_end_matches(']').trim_end_matches('.');
+    let listed = |allowed: &String| {
+        allowed == "*"
+            || allowed
+                .split_once("://")
+                .is_some_and(|(_, allowed)| allowed == host || allowed == name)
+    };
+    (!bare.is_empty() && !bare.contains('.'))
+        || [".localhost", ".internal"].iter().any(|suffix| bare.ends_with(suffix))
+        || bare.parse::<std::net::IpAddr>().is_ok()
+        || auth.allowed_origins.iter().any(listed)
 }
 
 /// Whether a browser sent this on behalf of a page of another site.
@@ -96,6 +133,44 @@ mod tests {
             .map(|(name, value)| (name.clone(), HeaderValue::from_static(value)))
             .collect();
         is_foreign_page(&settings, &headers)
+    }
+
+    #[test]
+    fn without_credentials_only_names_of_this_machine_and_listed_ones_are_answered() {
+        let mut settings = auth(AuthMode::None);
+        settings.allowed_origins.push("https://chat.example".to_owned());
+        let known = |hosts: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for host in hosts {
+                headers.append(header::HOST, HeaderValue::from_static(host));
+            }
+            is_known_host(&settings, &headers)
+        };
+        for host in [
+            "127.0.0.1:18789",
+            "localhost:1",
+            "LOCALHOST",
+            "app.localhost:5",
+            "[::1]:18789",
+            "gateway:18789",
+            "host.docker.internal:18789",
+            "192.168.1.5",
+            "chat.example",
+            "Chat.example:443",
+        ] {
+            assert!(known(&[host]), "{host}");
+        }
+        for host in [
+            "evil.example:18789",
+            "127.0.0.1.evil.example",
+            "localhost.evil",
+            "",
+            "internal.example",
+        ] {
+            assert!(!known(&[host]), "{host}");
+        }
+        assert!(known(&[]));
+        assert!(!known(&["127.0.0.1", "evil.example"]));
     }
 
     #[test]

@@ -199,6 +199,15 @@ fn loopback_is_exempt_unless_configured_otherwise() {
             "token_mismatch"
         );
     }
+    let passed_on = [("authorization", "Bearer wrong"), ("x-forwarded-for", "203.0.113.9")];
+    let guesses: Vec<&str> = (0..30)
+        .map(|_| reason(ask_limited(&limiter, &auth, "127.0.0.1", &passed_on)))
+        .collect();
+    assert!(
+        guesses.contains(&"rate_limited"),
+        "a proxy on this machine that nobody configured lends its exemption to everybody"
+    );
+    let limiter = FailureLimiter::default();
     auth.rate_limit = Some(RateLimit {
         max_attempts: 2,
         window: Duration::from_secs(60),
