@@ -8,6 +8,7 @@ pub mod ids;
 pub mod line_file;
 pub mod listener;
 pub mod net;
+pub mod printable;
 pub mod redact;
 pub mod secret;
 

@@ -8,21 +8,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// Cheap markers: a line without any of them cannot hold what the patterns look for.
-const MARKERS: &[&str] = &[
-    "earer ",
-    "sk-",
-    "ghp_",
-    "github_pat_",
-    "xox",
-    "token",
-    "secret",
-    "assword",
-    "pi_key",
-    "piKey",
-    "AIza",
-    "PRIVATE KEY",
-];
+/// A line without any of these cannot hold what the patterns look for.
+static MARKER: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i:bearer\s|token|secret|password|api_?key)|sk-|ghp_|github_pat_|xox|AIza|PRIVATE KEY").ok()
+});
 
 static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
     [
@@ -38,7 +27,7 @@ static PATTERNS: LazyLock<Vec<Regex>> = LazyLock::new(|| {
 
 /// The line with credentials masked.
 pub fn line(text: &str) -> String {
-    if !MARKERS.iter().any(|marker| text.contains(marker)) {
+    if MARKER.as_ref().is_some_and(|marker| !marker.is_match(text)) {
         return text.to_owned();
     }
     let mut out = Cow::Borrowed(text);
@@ -68,5 +57,8 @@ mod tests {
         assert_eq!(line("key sk-mock-secret-77 refused"), "key *** refused");
         assert_eq!(line(r#"{"token":"0123456789abcdef"}"#), r#"{"token":"***"}"#);
         assert_eq!(line("total tokens: 12"), "total tokens: 12");
+        assert_eq!(line("BEARER abcdef1234567890"), "BEARER ***");
+        assert_eq!(line("OPENAI_API_KEY=abcdef1234567890"), "OPENAI_API_KEY=***");
+        assert_eq!(line("Token: abcdef1234567890"), "Token: ***");
     }
 }

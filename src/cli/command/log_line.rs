@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
+use crate::base::printable;
+
 /// What a line says. Lines that are not JSON objects are a message without anything else.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LogLine {
@@ -59,10 +61,10 @@ impl LogLine {
             .into_iter()
             .flatten()
         {
-            text.push_str(part);
+            printable::push_word(&mut text, part);
             text.push(' ');
         }
-        text.push_str(&self.message);
+        printable::push_message(&mut text, &self.message);
         text
     }
 
@@ -148,5 +150,14 @@ mod tests {
     #[test]
     fn a_line_that_is_not_json_is_its_own_message() {
         assert_eq!(LogLine::parse("plain text").for_people(false), "plain text");
+    }
+
+    #[test]
+    fn a_message_cannot_speak_to_the_terminal_or_pass_for_two() {
+        let raw = r#"{"level":"warn\n","message":"x\u001b[2J\n2026-01-01 info auth all is well"}"#;
+        assert_eq!(
+            LogLine::parse(raw).for_people(false),
+            "warn\\n x\\u{1b}[2J\n    2026-01-01 info auth all is well"
+        );
     }
 }

@@ -7,6 +7,7 @@ use owo_colors::{OwoColorize as _, Style};
 
 use super::layer::Fields;
 use super::{Active, ConsoleStyle};
+use crate::base::printable;
 
 /// Writes one line to standard error. `json` is the masked JSON form.
 pub(super) fn show(active: &Active, json: &str, level: &str, subsystem: &str, fields: &Fields, now: &jiff::Zoned) {
@@ -30,11 +31,12 @@ fn text(active: &Active, level: &str, subsystem: &str, fields: &Fields, now: &ji
         message.push_str(level);
         message.push_str(": ");
     }
-    message.push_str(&fields.message);
+    printable::push_message(&mut message, &fields.message);
     for (key, value) in &fields.rest {
         let shown = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
         // Writing to a String cannot fail.
-        write!(message, " {key}={shown}").unwrap_or_default();
+        write!(message, " {key}=").unwrap_or_default();
+        printable::push_word(&mut message, &shown);
     }
     // Masked before colours come in, which would break words apart.
     let message = active.redaction.line(&message);
