@@ -1,11 +1,10 @@
-//! The house rules that a compiler does not check: layers, file length, licences, banned dependencies.
+//! The house rules that a compiler does not check: layers, file length, dependencies.
+
+mod dependencies;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-
-use serde_json::Value;
 
 /// Layer of each top-level module; a module may use modules of its own layer only where listed in `SIDEWAYS`.
 const LAYERS: &[(&str, u8)] = &[
@@ -138,99 +137,7 @@ fn files_stay_short_and_say_what_they_own() {
 }
 
 #[test]
-fn dependencies_have_allowed_licences_and_no_banned_crate() {
-    const ALLOWED: &[&str] = &[
-        "MIT",
-        "Apache-2.0",
-        "Apache-2.0 WITH LLVM-exception",
-        "BSD-2-Clause",
-        "BSD-3-Clause",
-        "ISC",
-        "Zlib",
-        "Unicode-3.0",
-        "CC0-1.0",
-        "CDLA-Permissive-2.0",
-        "MPL-2.0",
-        "Unlicense",
-        "0BSD",
-        "OpenSSL",
-        "MIT-0",
-        "BSL-1.0",
-    ];
-    const BANNED: &[&str] = &["ring", "openssl-sys", "openssl", "native-tls", "async-std"];
-    const SINGLE: &[&str] = &[
-        "hyper", "axum", "tonic", "prost", "rustls", "reqwest", "metrics", "tokio", "rusqlite",
-    ];
-
-    let cargo = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO"))
-            .args(arguments)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
-    };
-    // What is really built; the metadata also names optional dependencies that no feature switches on.
-    let tree = cargo(&[
-        "tree",
-        "--locked",
-        "--prefix",
-        "none",
-        "--edges",
-        "normal,build",
-        "--format",
-        "{p}",
-    ]);
-    let built: BTreeSet<(String, String)> = String::from_utf8(tree)
-        .unwrap()
-        .lines()
-        .filter_map(|line| {
-            let mut words = line.split(' ');
-            Some((
-                words.next()?.to_owned(),
-                words.next()?.trim_start_matches('v').to_owned(),
-            ))
-        })
-        .collect();
-    assert!(built.len() > 100, "the dependency tree was not read");
-    let metadata: Value = serde_json::from_slice(&cargo(&["metadata", "--format-version", "1", "--locked"])).unwrap();
-    let packages: Vec<&Value> = metadata["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|package| {
-            let text = |key: &str| package[key].as_str().unwrap().to_owned();
-            built.contains(&(text("name"), text("version")))
-        })
-        .collect();
-    for package in &packages {
-        let name = package["name"].as_str().unwrap();
-        assert!(
-            !BANNED.contains(&name),
-            "{name} is banned: rustls with aws-lc-rs is the one TLS stack"
-        );
-        let licence = package["license"]
-            .as_str()
-            .unwrap_or_else(|| panic!("{name} declares no licence"));
-        // `A OR B` needs one allowed side, `A AND B` all; slashes are an old form of OR.
-        let allowed = licence.replace('/', " OR ").split(" OR ").any(|choice| {
-            choice
-                .split(" AND ")
-                .all(|part| ALLOWED.contains(&part.trim().trim_matches(['(', ')'])))
-        });
-        assert!(allowed, "{name} has licence {licence}");
-    }
-    for single in SINGLE {
-        let versions: Vec<&str> = packages
-            .iter()
-            .filter(|package| package["name"] == *single)
-            .map(|package| package["version"].as_str().unwrap())
-            .collect();
-        assert!(
-            versions.len() <= 1,
-            "{single} is in the tree {} times: {versions:?}",
-            versions.len()
-        );
-    }
+fn a_use_of_a_module_is_seen_where_it_is_code() {
+    let used = used_modules("use crate::store::Store;\n// crate::http is above\nlet x = crate::bus::Hub::new();\n");
+    assert_eq!(used, BTreeSet::from(["bus".to_owned(), "store".to_owned()]));
 }
