@@ -36,19 +36,30 @@ pub(super) enum BootFailure {
     #[error(transparent)]
     Config(#[from] BootError),
     /// Another gateway.
-    #[error("Gateway failed to start: {0}\nIf the gateway is supervised, stop it with: openclaw gateway stop")]
+    #[error("Gateway failed to start: {0}{hint}", hint = after_lock(.0))]
     Lock(#[from] LockError),
     /// `--force`.
     #[error("Gateway failed to start: {0}")]
     Force(#[from] ForceError),
     /// The state directory.
-    #[error("Gateway failed to start: cannot use the state directory {path}: {reason}")]
+    #[error(
+        "Gateway failed to start: cannot use the state directory {path}: {reason}; \
+         it must be writable, or OPENCLAW_STATE_DIR must name one that is"
+    )]
     State {
         /// The directory.
         path: PathBuf,
         /// What the system said.
         reason: String,
     },
+}
+
+/// What helps if another gateway runs.
+const fn after_lock(error: &LockError) -> &'static str {
+    match error {
+        LockError::Held { .. } => "\nIf the gateway is supervised, stop it with: openclaw gateway stop",
+        LockError::Unusable { .. } => "",
+    }
 }
 
 impl BootFailure {

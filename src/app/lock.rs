@@ -24,7 +24,9 @@ pub enum LockError {
         pid: String,
     },
     /// The lock file cannot be used.
-    #[error("state directory cannot be locked ({path}): {reason}")]
+    #[error(
+        "state directory cannot be locked ({path}): {reason}; it must be writable, or OPENCLAW_STATE_DIR must name one that is"
+    )]
     Unusable {
         /// The lock file.
         path: String,

@@ -115,6 +115,13 @@ async fn a_broken_change_keeps_what_was_and_is_visible() {
         let shown = client.ok("config.get", json!({})).await;
         assert_eq!(shown["valid"], false, "{shown}");
     }
+    // A file that is gone is no reason to forget what is in force.
+    fs::remove_file(&gateway.config_path).unwrap();
+    eventually("the missing file is reported", async || {
+        gateway.log().contains("config file not found").then_some(())
+    })
+    .await;
+    assert!(agents(&gateway).await.contains(&"old".to_owned()));
     gateway.write_config(&with_agents(&["main", "new"]));
     until_agent(&gateway, "new").await;
     assert_eq!(client.ok("config.get", json!({})).await["valid"], true);

@@ -82,6 +82,40 @@ async fn a_config_that_does_not_parse_is_reported_with_its_place() {
 }
 
 #[tokio::test]
+async fn a_config_file_that_is_none_ends_the_start_with_its_name() {
+    let whole = config("http://127.0.0.1:9/v1").to_string();
+    // 78 for what cannot be read as JSON5, 1 for what can and is no configuration, as upstream does.
+    let contents: [(&str, i32, Vec<u8>); 8] = [
+        ("empty", 78, Vec::new()),
+        ("blank", 78, b" \n\t\n".to_vec()),
+        ("null", 1, b"null".to_vec()),
+        ("a list", 1, b"[1, 2]".to_vec()),
+        ("half of it", 78, whole.as_bytes()[..whole.len() / 2].to_vec()),
+        ("binary", 78, vec![0xff, 0xfe, 0x00, 0x7b]),
+        (
+            "deep",
+            78,
+            format!("{}{}", "[".repeat(5_000), "]".repeat(5_000)).into_bytes(),
+        ),
+        ("too large", 78, vec![b' '; 9 << 20]),
+    ];
+    for (what, expected, content) in contents {
+        let gateway = TestGateway::prepare(&json!({}));
+        std::fs::write(&gateway.config_path, content).unwrap();
+        let (code, output) = tokio::task::spawn_blocking(move || gateway.run_to_end()).await.unwrap();
+        assert_eq!(code, Some(expected), "{what}: {output}");
+        assert!(output.contains("openclaw.json"), "{what}: {output}");
+        assert!(!output.contains("panicked"), "{what}: {output}");
+    }
+    let gateway = TestGateway::prepare(&json!({}));
+    std::fs::remove_file(&gateway.config_path).unwrap();
+    std::fs::create_dir(&gateway.config_path).unwrap();
+    let (code, output) = tokio::task::spawn_blocking(move || gateway.run_to_end()).await.unwrap();
+    assert_eq!(code, Some(78), "a directory: {output}");
+    assert!(output.contains("openclaw.json"), "{output}");
+}
+
+#[tokio::test]
 async fn a_taken_port_is_named_and_ends_the_start() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut gateway = TestGateway::prepare(&config("http://127.0.0.1:9/v1"));

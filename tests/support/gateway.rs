@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
@@ -23,6 +24,8 @@ pub struct TestGateway {
     pub config_path: PathBuf,
     pub extra_args: Vec<String>,
     pub env: Vec<(String, String)>,
+    /// Runs the process as this user and group; only root may ask for it.
+    pub user: Option<u32>,
     child: Option<Child>,
 }
 
@@ -75,6 +78,7 @@ impl TestGateway {
             dir,
             extra_args: Vec::new(),
             env: Vec::new(),
+            user: None,
             child: None,
         }
     }
@@ -99,6 +103,9 @@ impl TestGateway {
             .env("OPENCLAW_GATEWAY_PORT", self.port.to_string())
             .envs(self.env.iter().map(|(key, value)| (key.as_str(), value.as_str())))
             .current_dir(self.dir.path());
+        if let Some(id) = self.user {
+            command.uid(id).gid(id);
+        }
         command
     }
 
