@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::eventually;
 use crate::support::gateway::{TOKEN, TestGateway, config, replace_file, with};
+use crate::support::port::Port;
 use crate::support::ws::WsClient;
 
 fn with_agents(names: &[&str]) -> Value {
@@ -191,11 +192,8 @@ async fn a_changed_token_closes_connections_that_used_the_old_one() {
 
 #[tokio::test]
 async fn the_listener_moves_to_another_port_and_old_connections_live_on() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let reserved = Port::reserve();
+    let free = reserved.number();
     let mut gateway = TestGateway::prepare(&json!({}));
     let settings = with(config("http://127.0.0.1:9/v1"), "gateway.port", json!(gateway.port));
     gateway.write_config(&settings);

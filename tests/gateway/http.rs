@@ -8,6 +8,7 @@ use tokio::net::TcpStream;
 
 use crate::support::gateway::{TOKEN, TestGateway, config, user_says, with};
 use crate::support::model::ModelDouble;
+use crate::support::port::Port;
 
 async fn raw(port: u16, request: &[u8]) -> String {
     let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
@@ -201,11 +202,8 @@ async fn http2_without_tls_is_served_on_the_same_port() {
 
 #[tokio::test]
 async fn the_management_listener_serves_probes_and_metrics_and_nothing_else() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let reserved = Port::reserve();
+    let port = reserved.number();
     let settings = with(
         config("http://127.0.0.1:9/v1"),
         "gateway.management",

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::gateway::{TestGateway, config, user_says};
 use crate::support::model::ModelDouble;
+use crate::support::port::Port;
 
 fn streaming(text: &str) -> Value {
     let mut body = user_says(text);
@@ -48,11 +49,8 @@ async fn provider_errors_map_to_statuses_that_clients_can_act_on() {
 
 #[tokio::test]
 async fn a_provider_that_is_not_there_is_a_502() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let nobody = Port::reserve();
+    let port = nobody.number();
     let gateway = TestGateway::start(&config(&format!("http://127.0.0.1:{port}/v1"))).await;
     let (status, body) = gateway.chat(&user_says("hi")).await;
     assert_eq!(status, 502, "{body}");

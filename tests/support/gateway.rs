@@ -1,7 +1,6 @@
 //! The built binary with temporary config, state and home.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use super::port::Port;
 use super::ws::WsClient;
 use super::{PATIENCE, eventually};
 
@@ -26,6 +26,7 @@ pub struct TestGateway {
     pub env: Vec<(String, String)>,
     /// Runs the process as this user and group; only root may ask for it.
     pub user: Option<u32>,
+    _port: Port,
     child: Option<Child>,
 }
 
@@ -59,20 +60,18 @@ pub fn with(mut config: Value, path: &str, value: Value) -> Value {
     config
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 impl TestGateway {
     /// Files without a process.
     pub fn prepare(config: &Value) -> Self {
+        let port = Port::reserve();
         let dir = tempfile::tempdir().unwrap();
         let state_dir = dir.path().join("state");
         let config_path = dir.path().join("openclaw.json");
         fs::create_dir_all(dir.path().join("home")).unwrap();
         fs::write(&config_path, serde_json::to_vec_pretty(config).unwrap()).unwrap();
         Self {
-            port: free_port(),
+            port: port.number(),
+            _port: port,
             state_dir,
             config_path,
             dir,

@@ -4,6 +4,7 @@
 
 pub mod gateway;
 pub mod model;
+pub mod port;
 pub mod ws;
 
 use std::time::{Duration, Instant};
