@@ -61,6 +61,12 @@ async fn kill_nine_during_forty_runs_loses_and_repeats_nothing() {
         (rows.len() == 37 && rows.iter().all(|row| row["status"] != "running")).then_some(())
     })
     .await;
+    // Between two runs of the queue its session is at rest too: only the end of each run says that nothing is to come.
+    for n in 0..40 {
+        let wait = json!({"runId": format!("run-{n}"), "timeoutMs": 30_000});
+        let ended = client.ok("agent.wait", wait).await;
+        assert_ne!(ended["status"], "timeout", "run {n} did not end: {ended}");
+    }
     for (n, key) in &acknowledged {
         let messages = history(&mut client, key).await;
         assert_eq!(
