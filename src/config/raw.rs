@@ -224,7 +224,8 @@ mod tests {
         fn any_text_is_a_value_or_an_error_with_a_place_in_it(text in "[\\[\\]{}:,'\"/*\\\\ \n\ra-c0-9.+-]{0,60}") {
             match parse(&text) {
                 Ok(value) => prop_assert_eq!(parse(&value.to_string()).unwrap(), value),
-                Err(SyntaxError::Syntax { line, .. }) => prop_assert!(line >= 1 && line <= text.lines().count() + 1),
+                // JSON5 ends a line at a carriage return too.
+                Err(SyntaxError::Syntax { line, .. }) => prop_assert!((1..=text.split(['\n', '\r']).count()).contains(&line)),
                 Err(_) => {}
             }
         }
