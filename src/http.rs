@@ -24,6 +24,7 @@ mod probes;
 mod read;
 mod reply;
 mod request_id;
+mod responses;
 mod route;
 mod settings;
 mod surface;

@@ -13,6 +13,7 @@ mod messages;
 mod migrations;
 mod probe;
 mod readers;
+mod responses;
 mod retention;
 mod runs;
 mod sessions;
@@ -211,6 +212,42 @@ impl Store {
         let collection = collection.to_owned();
         self.write(move |conn| documents::put(conn, &collection, &changes))
             .await
+    }
+
+    /// Stores a response, or the new state of one that is stored; joins it to the thread of the one it continues.
+    pub async fn put_response(&self, response: StoredResponse, now_ms: i64) -> Result<(), StoreError> {
+        self.write(move |conn| responses::put(conn, &response, now_ms)).await
+    }
+
+    /// A response of this owner.
+    pub async fn response(&self, owner: &str, id: &str) -> Result<Option<StoredResponse>, StoreError> {
+        let (owner, id) = (owner.to_owned(), id.to_owned());
+        self.read(move |conn| responses::get(conn, &owner, &id)).await
+    }
+
+    /// A response of this owner and all that it continues, oldest first.
+    pub async fn response_chain(&self, owner: &str, id: &str) -> Result<ResponseChain, StoreError> {
+        let (owner, id) = (owner.to_owned(), id.to_owned());
+        self.read(move |conn| responses::chain(conn, &owner, &id)).await
+    }
+
+    /// Removes a response of this owner. `false`: there was none.
+    pub async fn delete_response(&self, owner: &str, id: &str) -> Result<bool, StoreError> {
+        let (owner, id) = (owner.to_owned(), id.to_owned());
+        self.write(move |conn| responses::delete(conn, &owner, &id)).await
+    }
+
+    /// Forgets threads of responses beyond `limits`, those first that were continued least recently; returns how many
+    /// responses went. Works in many short transactions.
+    pub async fn prune_responses(&self, limits: ResponseRetention, now_ms: i64) -> Result<u64, StoreError> {
+        let mut removed = 0;
+        loop {
+            let step = self.write(move |conn| responses::prune(conn, limits, now_ms)).await?;
+            match step {
+                Some(some) => removed += some,
+                None => return Ok(removed),
+            }
+        }
     }
 
     /// Proves that a write reaches the disk now; the probe of readiness. Answers within 5 s; at most one real proof per

@@ -11,7 +11,7 @@ const DEV_CONFIG: &str = r#"// A development instance of the OpenClaw gateway. C
   gateway: {
     mode: "local",
     bind: "loopback",
-    http: { endpoints: { chatCompletions: { enabled: true } } },
+    http: { endpoints: { chatCompletions: { enabled: true }, responses: { enabled: true } } },
   },
   agents: { list: [{ id: "dev", default: true, name: "Dev" }] },
   // models: { providers: { mine: { baseUrl: "https://...", api: "openai-completions", apiKey: "...", models: [] } } },

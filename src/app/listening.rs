@@ -57,6 +57,7 @@ impl Listening {
             live: services.live.clone(),
             gate: Arc::new(services.auth.clone()),
             runs: Arc::clone(&services.runs),
+            store: services.store.clone(),
             probes: gateway.probes.clone(),
             lifecycle: services.lifecycle.clone(),
             clock: Arc::clone(&services.clock),

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::build::Gateway;
 use crate::config::types::session::{Amount, Maintenance, MaintenanceMode};
 use crate::live::Live;
-use crate::store::Retention;
+use crate::store::{ResponseRetention, Retention};
 use crate::telemetry::{MetricsHandle, names};
 
 /// Histogram samples must leave their buffers every few seconds.
@@ -17,6 +17,11 @@ const METRICS_EVERY: Duration = Duration::from_secs(5);
 const RETENTION_EVERY: Duration = Duration::from_secs(10 * 60);
 /// How long an idempotency key is known after its run ended.
 const KEYS_LIVE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How long and how many responses of `/v1/responses` are kept.
+const RESPONSES: ResponseRetention = ResponseRetention {
+    max_age_ms: 30 * 24 * 3600 * 1000,
+    max_bytes: 1024 * 1024 * 1024,
+};
 /// How often a local model server is looked for while nothing else is configured.
 const DISCOVER_EVERY: Duration = Duration::from_secs(60);
 
@@ -78,6 +83,11 @@ async fn keep_store(gateway: Gateway, stop: CancellationToken) {
         let before = now_ms - i64::try_from(KEYS_LIVE.as_millis()).unwrap_or(i64::MAX);
         if let Err(error) = services.store.prune_runs(before).await {
             tracing::warn!(target: "store", %error, "old runs could not be forgotten");
+        }
+        match services.store.prune_responses(RESPONSES, now_ms).await {
+            Ok(0) => {}
+            Ok(responses) => tracing::info!(target: "store", responses, "old responses were forgotten"),
+            Err(error) => tracing::warn!(target: "store", %error, "old responses could not be forgotten"),
         }
         let limits = retention(&services.live.load().snapshot.config.session.maintenance);
         match services.store.enforce_retention(limits, now_ms).await {

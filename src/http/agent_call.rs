@@ -60,15 +60,8 @@ where
     B: http_body::Body<Data = Bytes>,
 {
     let principal = exchange.authorize(headers, Scope::Write)?;
-    if let Some(refusal) = not_now(exchange) {
-        return Err(Box::new(fault::shape_a(&refusal)));
-    }
     // Before the body, so that waiting bodies are bounded too.
-    let slot = exchange
-        .surface
-        .slots
-        .take(exchange.settings.slots, &principal)
-        .map_err(|full| Box::new(fault::shape_a(&overloaded(full))))?;
+    let slot = place(exchange, &principal).map_err(|refusal| Box::new(fault::shape_a(&refusal)))?;
     let limits = ReadLimits {
         bytes: max_bytes,
         silence: exchange.settings.body_silence,
@@ -83,7 +76,17 @@ where
     }
 }
 
-fn not_now(exchange: &Exchange<'_>) -> Option<Fault> {
+/// A place among the requests at work, unless the process is not ready for any.
+pub(super) fn place(exchange: &Exchange<'_>, principal: &Principal) -> Result<Slot, Fault> {
+    if let Some(refusal) = not_now(exchange) {
+        return Err(refusal);
+    }
+    let slots = &exchange.surface.slots;
+    slots.take(exchange.settings.slots, principal).map_err(overloaded)
+}
+
+/// Why no run can start at this time of the process.
+pub(super) fn not_now(exchange: &Exchange<'_>) -> Option<Fault> {
     let lifecycle = &exchange.surface.ports.lifecycle;
     if lifecycle.is_draining() {
         return Some(Fault::unavailable("The gateway is shutting down; retry shortly.").with_code("draining"));
@@ -112,12 +115,22 @@ fn overloaded(full: Full) -> Fault {
 const LARGE_BODY: usize = 256 * 1024;
 
 /// Parses a body, a large one without holding up other requests.
-pub(super) async fn parse<T: Send + 'static>(bytes: Bytes, parse: fn(&[u8]) -> Result<T, Fault>) -> Result<T, Fault> {
-    if bytes.len() < LARGE_BODY {
-        return parse(&bytes);
+pub(super) async fn parse<T: Send + 'static>(
+    bytes: Bytes,
+    parse: impl FnOnce(&[u8]) -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    off_worker(bytes.len(), move || parse(&bytes)).await
+}
+
+/// Does work on `size` bytes, much of it without holding up other requests.
+pub(super) async fn off_worker<T: Send + 'static>(
+    size: usize,
+    work: impl FnOnce() -> Result<T, Fault> + Send + 'static,
+) -> Result<T, Fault> {
+    if size < LARGE_BODY {
+        return work();
     }
-    let work = tokio::task::spawn_blocking(move || parse(&bytes));
-    work.await.unwrap_or_else(|_| {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| {
         let fault = Fault::new(FaultKind::Internal, "The request could not be read.");
         Err(fault)
     })

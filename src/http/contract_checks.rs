@@ -75,8 +75,9 @@ pub fn page_has_table(name: &str, table: &[Field]) {
 /// A table that says of a field what its value cannot be would test nothing.
 #[test]
 fn samples_are_json_of_their_type() {
+    use crate::models::client::responses::{COMPACT, RESPONSES};
     use crate::models::client::{CHAT, EMBEDDINGS};
-    for field in CHAT.iter().chain(EMBEDDINGS) {
+    for field in CHAT.iter().chain(EMBEDDINGS).chain(RESPONSES).chain(COMPACT) {
         let sample: Value = serde_json::from_str(field.sample).unwrap();
         assert!(!sample.is_null(), "{}", field.name);
         assert!(field.takes != Takes::Text || sample.is_string(), "{}", field.name);

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, Response, header};
 use http_body_util::{BodyExt, Full};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
@@ -29,6 +30,7 @@ use crate::health::probes::tests::{World, probes};
 use crate::lifecycle::Lifecycle;
 use crate::live::{Live, LiveHandle};
 use crate::models::Registry;
+use crate::store::{Store, StoreOptions};
 
 /// Knows the bearer values `admin`, `writer` and `reader`; with mode `none` everybody is `admin`.
 pub struct Gate;
@@ -191,11 +193,16 @@ pub struct Rig {
     pub lifecycle: Lifecycle,
     pub world: Arc<World>,
     pub live: LiveHandle,
+    pub store: Store,
+    _dir: TempDir,
 }
 
 /// Everything switched on.
 pub fn all_on() -> Value {
-    json!({"gateway": {"http": {"endpoints": {"chatCompletions": {"enabled": true}}}}})
+    json!({"gateway": {"http": {"endpoints": {
+        "chatCompletions": {"enabled": true},
+        "responses": {"enabled": true},
+    }}}})
 }
 
 impl Rig {
@@ -212,10 +219,13 @@ impl Rig {
             steps: Mutex::new(steps),
             ..Script::default()
         });
+        let dir = TempDir::new().unwrap();
+        let store = Store::open(&dir.path().join("state.db"), StoreOptions::default()).unwrap();
         let surface = Surface::new(Ports {
             live: live.clone(),
             gate: Arc::new(Gate),
             runs: Arc::<Script>::clone(&script),
+            store: store.clone(),
             probes,
             lifecycle: lifecycle.clone(),
             clock: Arc::new(ManualClock::at(1_700_000_000_500)),
@@ -231,6 +241,8 @@ impl Rig {
             lifecycle,
             world,
             live,
+            store,
+            _dir: dir,
         }
     }
 

@@ -9,8 +9,8 @@ use super::cors;
 use crate::config::Snapshot;
 use crate::config::types::gateway::http::TextOrFalse;
 
-/// Body limit of chat completions where none is configured.
-const CHAT_BODY_BYTES: u64 = 20 * 1024 * 1024;
+/// Body limit where none is configured.
+const BODY_BYTES: u64 = 20 * 1024 * 1024;
 
 /// Settings of one generation.
 #[derive(Debug)]
@@ -22,6 +22,10 @@ pub(super) struct Settings {
     pub models: bool,
     /// Largest chat body, bytes.
     pub chat_body_bytes: u64,
+    /// Whether `/v1/responses` is served.
+    pub responses: bool,
+    /// Largest body of a response request, bytes.
+    pub responses_body_bytes: u64,
     /// Longest wait for the next part of a body.
     pub body_silence: Duration,
     /// Most agent requests at the same time.
@@ -29,7 +33,6 @@ pub(super) struct Settings {
     /// What may be attached to chat completions.
     pub chat_inputs: InputRules,
     /// What may be attached to responses.
-    #[expect(dead_code, reason = "for /v1/responses, which is not served yet")]
     pub responses_inputs: InputRules,
     /// Web pages that may call chat completions.
     pub chat_origins: Vec<String>,
@@ -53,7 +56,9 @@ impl Settings {
             generation: snapshot.generation,
             chat: endpoints.chat_completions.enabled,
             models: endpoints.chat_completions.enabled || endpoints.responses.enabled,
-            chat_body_bytes: endpoints.chat_completions.max_body_bytes.unwrap_or(CHAT_BODY_BYTES),
+            chat_body_bytes: endpoints.chat_completions.max_body_bytes.unwrap_or(BODY_BYTES),
+            responses: endpoints.responses.enabled,
+            responses_body_bytes: endpoints.responses.max_body_bytes.unwrap_or(BODY_BYTES),
             body_silence: Duration::from_millis(gateway.limits.body_timeout_ms),
             slots: SlotLimits {
                 all: usize::try_from(gateway.limits.max_in_flight).unwrap_or(usize::MAX),

@@ -17,6 +17,7 @@ use super::cors::Grant;
 use super::grpc::{self, Grpc};
 use super::probes::{self, Detail};
 use super::reply::{self, REQUEST_ID};
+use super::responses::{self, Background};
 use super::route::Route;
 use super::settings::Settings;
 use super::upgrade::{self, Sockets};
@@ -29,6 +30,7 @@ use crate::fetch::Fetcher;
 use crate::health::Probes;
 use crate::lifecycle::Lifecycle;
 use crate::live::{Live, LiveHandle};
+use crate::store::Store;
 use crate::telemetry::requests::HttpRequests;
 
 /// Renders all metrics as Prometheus text.
@@ -43,6 +45,8 @@ pub struct Ports {
     pub gate: Arc<dyn Gatekeeper>,
     /// The run loop.
     pub runs: Arc<dyn Runs>,
+    /// Stored responses.
+    pub store: Store,
     /// Probes.
     pub probes: Probes,
     /// Life of the process.
@@ -68,6 +72,8 @@ pub(super) struct Inner {
     /// Resolves links and documents in requests.
     pub(super) inputs: Inputs,
     requests: HttpRequests,
+    /// Responses that are worked on in the background.
+    pub(super) background: Background,
 }
 
 /// The HTTP surface; cheap to clone.
@@ -95,6 +101,7 @@ impl Surface {
             settings: ArcSwap::from_pointee(settings),
             slots: Slots::default(),
             requests: HttpRequests::default(),
+            background: Background::default(),
         }))
     }
 
@@ -107,22 +114,16 @@ impl Surface {
         let began = Instant::now();
         let id = request_id::of(request.headers());
         let is_http2 = request.version() == Version::HTTP_2;
-        let live = self.0.ports.live.load();
-        let settings = self.0.settings(&live);
-        let hsts = settings.hsts.clone();
-        let (route, method) = (route_label(&request, &settings), method_label(request.method()));
-        let page = Grant::of(
-            Route::of(request.uri().path(), &settings).origins(&settings),
-            request.headers(),
+        let exchange = self.0.exchange(peer, request.uri().path(), request.headers());
+        let hsts = exchange.settings.hsts.clone();
+        let (route, method) = (
+            route_label(&request, &exchange.settings),
+            method_label(request.method()),
         );
-        let exchange = Exchange {
-            surface: &self.0,
-            live,
-            settings,
-            peer,
-            page: page.clone(),
-        };
-        let answer = AssertUnwindSafe(exchange.dispatch(request, &id)).catch_unwind().await;
+        let page = exchange.page.clone();
+        let answer = AssertUnwindSafe(self.dispatch(&exchange, request, &id))
+            .catch_unwind()
+            .await;
         let mut response = answer.unwrap_or_else(|_| {
             tracing::error!(target: "http", request_id = ?id, "a handler panicked");
             reply::text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
@@ -143,9 +144,38 @@ impl Surface {
         }
         response
     }
+
+    async fn dispatch<B>(&self, exchange: &Exchange<'_>, request: Request<B>, id: &HeaderValue) -> Response<Body>
+    where
+        B: http_body::Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<BodyError>,
+    {
+        if !upgrade::is_wanted(request.version(), request.headers()) {
+            return exchange.dispatch(request, id).await;
+        }
+        if exchange.settings.responses && request.uri().path() == "/v1/responses" {
+            return responses::accept(&self.0, exchange, request);
+        }
+        let ports = &self.0.ports;
+        upgrade::accept(&*ports.sockets, &ports.lifecycle, exchange.peer, request)
+    }
 }
 
 impl Inner {
+    /// An exchange with this peer under the present configuration.
+    pub(super) fn exchange(&self, peer: Peer, path: &str, headers: &HeaderMap) -> Exchange<'_> {
+        let live = self.ports.live.load();
+        let settings = self.settings(&live);
+        let page = Grant::of(Route::of(path, &settings).origins(&settings), headers);
+        Exchange {
+            surface: self,
+            live,
+            settings,
+            peer,
+            page,
+        }
+    }
+
     /// Settings of this generation.
     fn settings(&self, live: &Live) -> Arc<Settings> {
         let known = self.settings.load();
@@ -165,9 +195,6 @@ impl Exchange<'_> {
         B::Error: Into<BodyError>,
     {
         let ports = &self.surface.ports;
-        if upgrade::is_wanted(request.version(), request.headers()) {
-            return upgrade::accept(&*ports.sockets, &ports.lifecycle, self.peer, request);
-        }
         if grpc::is_wanted(request.headers()) {
             let mut request = request;
             request.extensions_mut().insert(self.peer.addr);
@@ -192,6 +219,10 @@ impl Exchange<'_> {
         let response = match route {
             Route::Chat => return chat::handle(self, headers, body).await,
             Route::Embeddings => return embeddings::handle(self, headers, body).await,
+            Route::Responses(endpoint) => {
+                let query = parts.uri.query().unwrap_or_default();
+                return responses::handle(self, endpoint, &parts.method, query, headers, body).await;
+            }
             Route::Liveness => probes::liveness(&ports.probes),
             Route::Readiness => probes::readiness(&ports.probes, self.detail(headers)).await,
             Route::Startup => probes::startup(&ports.probes, self.detail(headers)),

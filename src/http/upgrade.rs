@@ -47,7 +47,7 @@ pub(super) fn accept<B>(
     sockets: &dyn Sockets,
     lifecycle: &Lifecycle,
     peer: Peer,
-    mut request: Request<B>,
+    request: Request<B>,
 ) -> Response<Body> {
     // The canvas socket has its own authentication upstream; without a canvas host nobody can pass it.
     let path = request.uri().path();
@@ -57,6 +57,16 @@ pub(super) fn accept<B>(
         close_connection(response.headers_mut());
         return response;
     }
+    accept_with(lifecycle, peer, request, |facts| sockets.open(facts))
+}
+
+/// Answers an upgrade request with the socket that `open` has for it.
+pub(super) fn accept_with<B>(
+    lifecycle: &Lifecycle,
+    peer: Peer,
+    mut request: Request<B>,
+    open: impl FnOnce(SocketFacts) -> Result<SocketTask, Fault>,
+) -> Response<Body> {
     let key = match handshake_key(&request) {
         Ok(key) => derive_accept_key(key.as_bytes()),
         Err(refusal) => return *refusal,
@@ -71,7 +81,7 @@ pub(super) fn accept<B>(
         headers: std::mem::take(request.headers_mut()),
         target,
     };
-    let task = match sockets.open(facts) {
+    let task = match open(facts) {
         Ok(task) => task,
         Err(refusal) => {
             // WebSocket clients read a status and a line of text; only a lock-out has a body of its own.

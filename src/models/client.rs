@@ -14,6 +14,7 @@ mod logprobs;
 mod messages;
 mod parts;
 mod respond;
+pub mod responses;
 mod tools;
 mod turn;
 

@@ -8,7 +8,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// Scripts in order; the first one brings version 0 (an empty file) to version 1.
-pub(super) const SCRIPTS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+pub(super) const SCRIPTS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_responses.sql"),
+];
 
 /// Brings the file to the newest version. A file of a newer version is left alone.
 pub(super) fn apply(conn: &mut Connection, scripts: &[&str]) -> Result<(), StoreError> {

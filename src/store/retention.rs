@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 
 use super::counter::Counter;
 use super::sessions::count;
-use super::{Retention, RetentionReport, Store, StoreError, messages};
+use super::{Retention, RetentionReport, Store, StoreError, messages, responses};
 
 /// Archive time of a transcript whose messages are being removed.
 pub(super) const DOOMED: i64 = i64::MIN;
@@ -95,7 +95,8 @@ fn mark_surplus(conn: &Connection, oldest: Option<i64>, max_entries: Option<u64>
     Ok(marked)
 }
 
-/// Marks the oldest archive, or else the least active session. `None`: the limit is kept, or nothing can go.
+/// Marks the oldest archive, or else what was used least recently: a session, or a thread of responses, which goes at
+/// once. `None`: the limit is kept, or nothing can go.
 fn mark_for_space(conn: &Connection, max_bytes: u64) -> Result<Option<u64>, StoreError> {
     if used_bytes(conn)? <= max_bytes {
         return Ok(None);
@@ -104,11 +105,23 @@ fn mark_for_space(conn: &Connection, max_bytes: u64) -> Result<Option<u64>, Stor
         doom(conn, archive)?;
         return Ok(Some(0));
     }
-    let Some((number, transcript, _)) = least_active(conn, 1)?.pop() else {
-        return Ok(None);
-    };
-    condemn(conn, number, transcript)?;
-    Ok(Some(1))
+    let session = least_active(conn, 1)?.pop();
+    let thread = responses::least_recent(conn)?;
+    match (session, thread) {
+        (Some((.., used_at)), Some((thread, touched_at))) if touched_at < used_at => {
+            responses::forget_thread(conn, thread)?;
+            Ok(Some(0))
+        }
+        (Some((number, transcript, _)), _) => {
+            condemn(conn, number, transcript)?;
+            Ok(Some(1))
+        }
+        (None, Some((thread, _))) => {
+            responses::forget_thread(conn, thread)?;
+            Ok(Some(0))
+        }
+        (None, None) => Ok(None),
+    }
 }
 
 fn least_active(conn: &Connection, limit: u64) -> Result<Vec<(i64, i64, i64)>, StoreError> {

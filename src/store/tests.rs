@@ -7,6 +7,7 @@ mod history;
 mod opening;
 mod properties;
 mod reads;
+mod responses;
 mod retention;
 mod sessions;
 mod turns;

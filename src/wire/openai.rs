@@ -7,6 +7,7 @@ pub mod completion;
 pub mod error;
 pub mod list;
 pub mod models;
+pub mod responses;
 
 pub use chunk::ChunkWriter;
 pub use completion::{Completion, Usage};

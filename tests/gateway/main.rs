@@ -27,6 +27,7 @@ mod lifecycle;
 mod metrics;
 mod openai;
 mod provider_faults;
+mod responses;
 mod run_flags;
 mod spend;
 mod storage;

@@ -150,11 +150,14 @@ async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: B
         authorization: authorization.map(|value| value.to_str().unwrap().to_owned()),
     });
     let text = newest_user_text(&body);
-    let (name, argument) = directive(&text).unwrap_or_default();
+    let (mut name, argument) = directive(&text).unwrap_or_default();
     let after_tool = body["messages"]
         .as_array()
         .and_then(|all| all.last())
         .is_some_and(|last| last["role"] == "tool");
+    if name == "tool" && after_tool {
+        name.clear();
+    }
     match name.as_str() {
         "status" => {
             let code: u16 = argument.parse().unwrap();
@@ -168,7 +171,7 @@ async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: B
         }
         "garbage" => ([("content-type", "application/json")], "<html>not json").into_response(),
         _ if body["stream"] != true => whole(&name, &argument, &text).await,
-        "tool" if !after_tool => stream(&shared, tool_pieces(&argument)),
+        "tool" => stream(&shared, tool_pieces(&argument)),
         _ => stream(&shared, pieces(&name, &argument, &text)),
     }
 }

@@ -25,6 +25,11 @@ impl Refusal {
         Self { fault, ran: true }
     }
 
+    /// The fault alone, for surfaces without statuses.
+    pub(in crate::http) fn into_fault(self) -> Fault {
+        self.fault
+    }
+
     /// As the client sees it.
     pub(in crate::http) fn into_response(self) -> Response<Body> {
         let response = if self.fault.kind == FaultKind::Forbidden {

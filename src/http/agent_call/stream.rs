@@ -51,6 +51,8 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
 pub(in crate::http) enum Told {
     /// There is more to come.
     More,
+    /// The run is over; the last word follows when [`Narrator::poll_end`] has it.
+    Soon,
     /// That was the last word.
     All,
 }
@@ -62,6 +64,11 @@ pub(in crate::http) trait Narrator: Send + Unpin + 'static {
 
     /// Appends what `event` means to the client.
     fn tell(&mut self, out: &mut BytesMut, event: RunEvent) -> Told;
+
+    /// Appends the last word after [`Told::Soon`] as soon as it may be said.
+    fn poll_end(&mut self, _cx: &mut Context<'_>, _out: &mut BytesMut) -> Poll<()> {
+        Poll::Ready(())
+    }
 
     /// Appends the end of a stream that cannot go on.
     fn fail(&mut self, out: &mut BytesMut, fault: &Fault);
@@ -97,6 +104,7 @@ pub(in crate::http) struct RunStream<N> {
     handle: RunHandle,
     narrator: N,
     ready: BytesMut,
+    is_over: bool,
     is_done: bool,
     sent_at: Instant,
     ping: Pin<Box<Sleep>>,
@@ -111,6 +119,7 @@ impl<N: Narrator> RunStream<N> {
             handle,
             narrator,
             ready: BytesMut::with_capacity(FIRST_CAPACITY),
+            is_over: false,
             is_done: false,
             sent_at: now,
             ping: Box::pin(sleep_until(now + PING_EVERY)),
@@ -135,7 +144,11 @@ impl<N: Narrator> RunStream<N> {
     }
 
     fn tell(&mut self, event: RunEvent) {
-        self.is_done = self.narrator.tell(&mut self.ready, event) == Told::All;
+        match self.narrator.tell(&mut self.ready, event) {
+            Told::More => {}
+            Told::Soon => self.is_over = true,
+            Told::All => self.is_done = true,
+        }
     }
 }
 
@@ -146,6 +159,13 @@ impl<N: Narrator> http_body::Body for RunStream<N> {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = &mut *self;
         while !this.is_done && this.ready.len() < FRAME_BYTES {
+            if this.is_over {
+                match this.narrator.poll_end(cx, &mut this.ready) {
+                    Poll::Ready(()) => this.is_done = true,
+                    Poll::Pending => break,
+                }
+                continue;
+            }
             match this.handle.poll_event(cx) {
                 Poll::Ready(Some(event)) => this.tell(event),
                 Poll::Ready(None) => {

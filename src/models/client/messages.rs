@@ -21,26 +21,29 @@ pub(super) fn read_messages(raw: Option<&RawValue>) -> Result<Dialogue<InputPart
     };
     let system = system_text(&messages);
     let current = current_index(&messages).ok_or_else(missing_user_message)?;
-    let entries = read_entries(&messages, current)?;
+    into_dialogue(system, read_entries(&messages, current)?).ok_or_else(missing_user_message)
+}
+
+/// The conversation of these entries, the last of which is to be answered; `None`: nothing is.
+pub(super) fn into_dialogue(system: Option<String>, entries: Vec<Message>) -> Option<Dialogue<InputPart>> {
     let mut entries = pair_tools(entries);
     let mut dialogue = Dialogue {
         system,
         ..Dialogue::default()
     };
-    match entries.pop() {
-        Some(Message::User { parts }) => dialogue.input = parts,
-        Some(Message::Assistant { text, .. }) => dialogue.input = vec![InputPart::text(text)],
-        Some(result @ Message::Tool { .. }) => {
+    match entries.pop()? {
+        Message::User { parts } => dialogue.input = parts,
+        Message::Assistant { text, .. } => dialogue.input = vec![InputPart::text(text)],
+        result @ Message::Tool { .. } => {
             dialogue.tool_results.push(result);
             while let Some(result) = entries.pop_if(|entry| matches!(entry, Message::Tool { .. })) {
                 dialogue.tool_results.push(result);
             }
             dialogue.tool_results.reverse();
         }
-        None => return Err(missing_user_message()),
     }
     dialogue.history = entries;
-    Ok(dialogue)
+    Some(dialogue)
 }
 
 fn missing_user_message() -> Fault {

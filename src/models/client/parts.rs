@@ -9,10 +9,10 @@ use crate::domain::{Fault, Part};
 use crate::wire::openai::chat::{AudioIn, ContentPart, FileIn};
 
 /// Sent with images that came without a word.
-const IMAGES_ONLY: &str = "User sent image(s) with no text.";
+pub(super) const IMAGES_ONLY: &str = "User sent image(s) with no text.";
 
 /// What is left of something in the history that cannot be sent.
-const OMITTED: &str = "[attachment omitted]";
+pub(super) const OMITTED: &str = "[attachment omitted]";
 
 /// The parts of one message. A part that cannot be read is an error in the current message, whose answer would miss it,
 /// and a short note in older ones.
@@ -132,12 +132,12 @@ fn file_part(file: &FileIn<'_>) -> Result<InputPart, Fault> {
     })
 }
 
-fn is_link(text: &str) -> bool {
+pub(super) fn is_link(text: &str) -> bool {
     let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
     ["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known))
 }
 
-const fn is_image(part: &InputPart) -> bool {
+pub(super) const fn is_image(part: &InputPart) -> bool {
     matches!(
         part,
         InputPart::Ready(Part::Image { .. })
@@ -149,7 +149,7 @@ const fn is_image(part: &InputPart) -> bool {
 }
 
 /// Texts side by side are one text, as they would be in a chat.
-fn push_text(parts: &mut Vec<InputPart>, text: &str) {
+pub(super) fn push_text(parts: &mut Vec<InputPart>, text: &str) {
     if let Some(InputPart::Ready(Part::Text(last))) = parts.last_mut() {
         last.push('\n');
         last.push_str(text);
