@@ -4,6 +4,7 @@
 //! answer before it is reported final. Nothing here knows a wire format of a surface or a dialect of a provider.
 
 mod answer;
+mod chain;
 mod emit;
 mod lane;
 mod ledger;
@@ -11,6 +12,7 @@ mod prompt;
 mod raw_stream;
 mod report;
 mod request;
+mod rotation;
 mod runs;
 mod table;
 mod task;

@@ -5,9 +5,10 @@
 
 //! The way of a load: [`mod@env`] and [`paths`] say where, [`raw`] and [`mod@include`] read, [`substitute`] fills in
 //! `${NAME}`, [`validate`] reports everything that is wrong, [`defaults`] completes, [`auth`], [`bind`], [`secrets`],
-//! [`agents`] and [`providers`] flatten. [`mod@load`] runs it, [`last_good`] starts from it, [`watch`] and [`reload`] repeat it.
+//! `agents` and [`providers`] flatten. [`mod@load`] runs it, [`last_good`] starts from it, [`watch`] and [`reload`] repeat it.
 
-pub mod agents;
+pub mod accounts;
+mod agents;
 pub mod auth;
 pub mod bind;
 pub mod crossfield;
@@ -53,8 +54,8 @@ pub use overrides::{Flags, StartOverrides};
 pub use paths::Paths;
 pub use reload::{Reload, Reloader};
 pub use snapshot::{
-    AgentProfile, AuthMode, Issue, ModelEntry, ModelSelection, ProviderSettings, RateLimit, ResolvedAuth, Severity,
-    Snapshot, SnapshotHandle, TrustedProxy, WatchedFile,
+    AccountSettings, AgentProfile, AuthMode, Issue, ModelEntry, ModelOverride, ModelSelection, ProviderSettings,
+    RateLimit, ResolvedAuth, RestPolicy, Severity, Snapshot, SnapshotHandle, TrustedProxy, WatchedFile,
 };
 pub use surroundings::Surroundings;
 pub use watch::Watcher;

@@ -1,7 +1,7 @@
 //! One model answer, put together from its events.
 
-use crate::domain::ToolCall;
 use crate::domain::model::{FinishReason, ModelEvent, Usage};
+use crate::domain::{Seal, ToolCall};
 
 /// Most tool calls of one answer; a provider that sends more is broken.
 const MAX_TOOL_CALLS: usize = 128;
@@ -12,6 +12,7 @@ pub(super) struct Answer {
     pub(super) text: String,
     pub(super) reasoning: String,
     pub(super) tool_calls: Vec<ToolCall>,
+    pub(super) seals: Vec<Seal>,
     pub(super) finish: Option<FinishReason>,
     pub(super) usage: Option<Usage>,
 }
@@ -37,6 +38,7 @@ impl Answer {
                 }
             }
             ModelEvent::Logprobs(_) => {}
+            ModelEvent::Seal(seal) => self.seals.push(seal.clone()),
             ModelEvent::Finish { reason, usage } => {
                 self.finish = Some(*reason);
                 self.usage = *usage;

@@ -55,6 +55,8 @@ fn described(event: &ModelEvent) -> Value {
         ModelEvent::ToolCallArguments { index, delta } => {
             json!({"event": "tool_call_arguments", "index": index, "delta": delta})
         }
+        // Of no meaning to people, and often long.
+        ModelEvent::Seal(_) => json!({"event": "seal"}),
         ModelEvent::Logprobs(object) => json!({"event": "logprobs", "object": object}),
         ModelEvent::Finish { reason, usage } => {
             let usage = usage.map(|usage| {

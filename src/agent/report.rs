@@ -89,8 +89,14 @@ pub(super) fn record(
     }
 }
 
-/// Counts the run and logs its end.
-pub(super) fn record_metrics(request: &RunRequest, outcome: &RunOutcome, duration: Duration) {
+/// Counts the run and logs its end. `model`: its name in metrics.
+pub(super) fn record_metrics(
+    request: &RunRequest,
+    outcome: &RunOutcome,
+    model: &str,
+    cost_usd: f64,
+    duration: Duration,
+) {
     let (name, error) = match &outcome.end {
         RunEnd::Completed => ("completed", None),
         RunEnd::Aborted(_) => ("aborted", None),
@@ -103,10 +109,11 @@ pub(super) fn record_metrics(request: &RunRequest, outcome: &RunOutcome, duratio
         agent: request.agent.as_str(),
         trigger: request.source.as_str(),
         provider: outcome.model.as_ref().map_or("none", |model| &model.provider),
-        model: outcome.model.as_ref().map_or("none", |model| &model.model),
+        model,
         outcome: name,
         duration,
         tokens: [usage.input, usage.output, usage.cache_read, usage.cache_write],
+        cost_usd,
         error,
     }
     .emit();

@@ -135,7 +135,11 @@ impl RunTask {
                 }
             }
         }
-        report::record_metrics(&self.request, &outcome, began.elapsed());
+        let label = outcome
+            .model
+            .as_ref()
+            .map_or("none", |model| self.live.models.label(model));
+        report::record_metrics(&self.request, &outcome, label, self.cost(&outcome), began.elapsed());
         let record = Arc::new(report::record(&self.request, &self.active, &outcome, result));
         if let Some(follower) = self.follower.take() {
             // The follower may have gone; the run ended all the same.

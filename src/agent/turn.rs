@@ -1,4 +1,4 @@
-//! The model work of one run: candidates, retries, tool rounds, until there is an answer or a reason why not.
+//! The model work of one run: tool rounds, until there is an answer or a reason why not. `chain` picks who is asked.
 //!
 //! One retry budget per run. A call is repeated only while nothing of it was shown; after the first delta an error ends
 //! the run, so text is never repeated.
@@ -17,13 +17,12 @@ use super::raw_stream::RawStream;
 use super::thinking;
 use crate::base::Clock;
 use crate::config::types::agents::Thinking;
-use crate::domain::model::{
-    CallError, CallErrorClass, FinishReason, ModelCall, ModelEvent, ModelProvider, ModelRef, ToolSpec, Usage,
-};
+use crate::domain::model::{CallError, CallErrorClass, FinishReason, ModelCall, ModelEvent, ModelRef, ToolSpec, Usage};
 use crate::domain::run::{RunEvent, RunFailure, RunRequest};
 use crate::domain::tool::{ToolContext, Tools};
-use crate::domain::{Message, ToolCall};
+use crate::domain::{Message, Seal, Sealed, ToolCall};
 use crate::live::Live;
+use crate::models::registry::Account;
 use crate::models::retry::{RetryBudget, call_until_first_event};
 use crate::telemetry::events::ModelCalled;
 
@@ -73,11 +72,13 @@ pub(super) struct Produced {
     pub(super) last_call: Usage,
     pub(super) model: Option<ModelRef>,
     pub(super) api: &'static str,
+    /// What the provider wants to see again with the answer.
+    pub(super) seals: Vec<Seal>,
     /// Finished rounds before the last answer: assistant messages with calls, and their results.
     pub(super) rounds: Vec<Message>,
 }
 
-enum CallEnd {
+pub(super) enum CallEnd {
     Done(Answer),
     /// Failed before anything was shown.
     Clean(CallError),
@@ -117,6 +118,7 @@ impl Turn<'_> {
                 text: answer.text,
                 reasoning: Some(answer.reasoning).filter(|text| !text.is_empty()),
                 tool_calls: answer.tool_calls.clone(),
+                sealed: sealed(produced, answer.seals),
             };
             self.remember(assistant, produced);
             for call in &answer.tool_calls {
@@ -157,40 +159,7 @@ impl Turn<'_> {
         })
     }
 
-    /// One answer: candidates in order, within the run's one retry budget.
-    async fn answer(&mut self, tools: &Arc<[ToolSpec]>, emitter: &mut Emitter, produced: &mut Produced) -> CallEnd {
-        let mut last = CallError {
-            class: CallErrorClass::NotConfigured,
-            status: None,
-            message: "no model is configured: set agents.defaults.model and models.providers".to_owned(),
-            retry_after: None,
-        };
-        for candidate in std::mem::take(&mut self.candidates) {
-            let Some(provider) = self.live.models.provider(&candidate.provider) else {
-                last.message = format!("model provider \"{}\" is not configured", candidate.provider);
-                continue;
-            };
-            let call = self.call(&candidate, tools, emitter);
-            produced.model = Some(candidate.clone());
-            produced.api = provider.api();
-            self.budget.next_candidate();
-            match self.attempt(provider.as_ref(), &call, emitter).await {
-                CallEnd::Clean(error) => last = error,
-                CallEnd::Done(answer) => {
-                    // Later rounds stay with the model that answered.
-                    self.candidates = vec![candidate];
-                    self.budget.succeeded();
-                    produced.last_call = answer.usage.unwrap_or_default();
-                    produced.usage += produced.last_call;
-                    return CallEnd::Done(answer);
-                }
-                end => return end,
-            }
-        }
-        CallEnd::Clean(last)
-    }
-
-    fn call(&self, model: &ModelRef, tools: &Arc<[ToolSpec]>, emitter: &Emitter) -> ModelCall {
+    pub(super) fn call(&self, model: &ModelRef, tools: &Arc<[ToolSpec]>, emitter: &Emitter) -> ModelCall {
         ModelCall {
             model: Arc::clone(&model.model),
             system: self.system.clone(),
@@ -207,20 +176,29 @@ impl Turn<'_> {
         }
     }
 
-    /// One request to one provider, repeated while nothing was shown and the budget allows.
-    async fn attempt(&mut self, provider: &dyn ModelProvider, call: &ModelCall, emitter: &mut Emitter) -> CallEnd {
+    /// One request with one account, repeated while nothing was shown and the budget allows.
+    pub(super) async fn attempt(
+        &mut self,
+        account: &Account,
+        model: &ModelRef,
+        call: &ModelCall,
+        gives_way: bool,
+        emitter: &mut Emitter,
+    ) -> CallEnd {
         let began = Instant::now();
-        let end = self.exchange(provider, call, emitter).await;
+        let mut first_event = None;
+        let end = self.exchange(account, call, gives_way, &mut first_event, emitter).await;
         let error = match &end {
             CallEnd::Done(_) => None,
             CallEnd::Clean(error) | CallEnd::Torn(error, _) => Some(error.class.as_str()),
             CallEnd::Cancelled(_) => Some(CallErrorClass::Cancelled.as_str()),
         };
         ModelCalled {
-            api: provider.api(),
-            provider: provider.id(),
-            model: &call.model,
+            api: account.provider.api(),
+            provider: account.provider.id(),
+            model: self.live.models.label(model),
             error,
+            first_event: first_event.map(|at: Instant| at.duration_since(began)),
             duration: began.elapsed(),
             tokens: match &end {
                 CallEnd::Done(answer) => answer.usage.map(|usage| [usage.prompt(), usage.output]),
@@ -231,17 +209,25 @@ impl Turn<'_> {
         end
     }
 
-    async fn exchange(&mut self, provider: &dyn ModelProvider, call: &ModelCall, emitter: &mut Emitter) -> CallEnd {
+    async fn exchange(
+        &mut self,
+        account: &Account,
+        call: &ModelCall,
+        gives_way: bool,
+        first_event: &mut Option<Instant>,
+        emitter: &mut Emitter,
+    ) -> CallEnd {
         let mut answer = Answer::default();
         let opened = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return CallEnd::Cancelled(answer),
-            opened = call_until_first_event(provider, call, &mut self.budget) => opened,
+            opened = call_until_first_event(account.provider.as_ref(), call, &mut self.budget, gives_way) => opened,
         };
         let mut stream = match opened {
             Ok(stream) => stream,
             Err(error) => return CallEnd::Clean(error),
         };
+        *first_event = Some(Instant::now());
         let mut shown = false;
         loop {
             let next = tokio::select! {
@@ -256,7 +242,13 @@ impl Turn<'_> {
                 None => break,
             };
             if let Some(raw) = self.raw_stream {
-                raw.note(self.request, provider.id(), &call.model, &event, self.clock.now_ms());
+                raw.note(
+                    self.request,
+                    account.provider.id(),
+                    &call.model,
+                    &event,
+                    self.clock.now_ms(),
+                );
             }
             answer.take(&event);
             if matches!(event, ModelEvent::Finish { .. }) {
@@ -293,7 +285,7 @@ impl Turn<'_> {
             ModelEvent::ToolCallStart { index, id, name } => RunEvent::ToolCallStart { index, id, name },
             ModelEvent::ToolCallArguments { index, delta } => RunEvent::ToolCallArguments { index, delta },
             ModelEvent::Logprobs(object) => RunEvent::Logprobs(object),
-            ModelEvent::Finish { .. } => return true,
+            ModelEvent::Seal(_) | ModelEvent::Finish { .. } => return true,
         };
         *shown = true;
         let Some(follower) = &self.follower else { return true };
@@ -313,7 +305,21 @@ fn keep(produced: &mut Produced, answer: Answer) {
     produced.text = answer.text;
     produced.reasoning = answer.reasoning;
     produced.tool_calls = answer.tool_calls;
+    produced.seals = answer.seals;
     produced.finish = answer.finish;
+}
+
+/// The seals of a finished round, with the model that made them.
+fn sealed(produced: &Produced, seals: Vec<Seal>) -> Option<Arc<Sealed>> {
+    let model = produced.model.as_ref()?;
+    (!seals.is_empty()).then(|| {
+        Arc::new(Sealed {
+            api: Arc::from(produced.api),
+            provider: Arc::clone(&model.provider),
+            model: Arc::clone(&model.model),
+            seals,
+        })
+    })
 }
 
 fn failure(error: CallError) -> RunFailure {

@@ -19,10 +19,13 @@ use crate::grpc::HealthService;
 use crate::health::{Health, HealthSources, LagSampler, ProbeSources, Probes};
 use crate::lifecycle::Lifecycle;
 use crate::live::{Live, LiveHandle};
-use crate::models::{HttpClients, Registry};
+use crate::models::{Cooldowns, HttpClients, Registry};
 use crate::rpc::{Surface, SurfaceOptions, WsLog};
 use crate::services::Services;
 use crate::store::{Store, StoreOptions};
+
+/// Where resting accounts are kept.
+pub(super) const COOLDOWNS: &str = "model-cooldowns";
 
 /// How many runs may be at work at once.
 pub(super) fn max_concurrent(snapshot: &Snapshot) -> usize {
@@ -55,6 +58,8 @@ pub(super) struct Gateway {
     pub(super) control_plane: Surface,
     /// Connection pools of model providers.
     pub(super) http: HttpClients,
+    /// Accounts of model providers that rest.
+    pub(super) cooldowns: Cooldowns,
     /// The log.
     pub(super) logs: Logs,
 }
@@ -78,9 +83,11 @@ pub(super) async fn build(
     .await??;
     let authenticator = Authenticator::open(store.clone(), Arc::clone(&clock)).await?;
     let http = HttpClients::new();
+    let cooldowns = Cooldowns::default();
+    cooldowns.restore(store.documents(COOLDOWNS).await?);
     let snapshots = SnapshotHandle::new(Arc::clone(&snapshot));
     let live = LiveHandle::new(Live {
-        models: Arc::new(Registry::build(&snapshot.providers, &http)),
+        models: Arc::new(Registry::build(&snapshot.providers, &http, &cooldowns)),
         snapshot: Arc::clone(&snapshot),
     });
     let hub = Hub::new(HubOptions {
@@ -151,6 +158,7 @@ pub(super) async fn build(
         grpc_health,
         control_plane,
         http,
+        cooldowns,
         logs,
     })
 }

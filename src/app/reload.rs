@@ -181,7 +181,11 @@ impl ReloadTask {
     /// The swap and what follows from it. Connections of an old shared secret are closed by the caller.
     fn commit(&self, snapshot: &Arc<Snapshot>, prepared: PreparedListening, changed: &[String], began: Instant) {
         let services = &self.gateway.services;
-        let models = Arc::new(Registry::build(&snapshot.providers, &self.gateway.http));
+        let models = Arc::new(Registry::build(
+            &snapshot.providers,
+            &self.gateway.http,
+            &self.gateway.cooldowns,
+        ));
         services.live.commit(Live {
             snapshot: Arc::clone(snapshot),
             models,

@@ -1,11 +1,13 @@
-//! Small periodic work: metrics, retention, forgetting old runs, the demo's replacement by a local model server.
+//! Small work beside the requests: metrics, retention, forgetting old runs, the demo's replacement by a local model
+//! server, resting accounts of providers.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::build::Gateway;
+use super::build::{COOLDOWNS, Gateway};
 use crate::config::types::session::{Amount, Maintenance, MaintenanceMode};
 use crate::live::Live;
 use crate::store::{ResponseRetention, Retention};
@@ -35,6 +37,9 @@ pub(super) fn spawn(gateway: &Gateway, metrics: MetricsHandle) {
         .tasks
         .spawn(keep_store(gateway.clone(), lifecycle.stop.clone()));
     lifecycle.tasks.spawn(discover(gateway.clone(), lifecycle.stop.clone()));
+    lifecycle
+        .tasks
+        .spawn(keep_cooldowns(gateway.clone(), lifecycle.stop.clone()));
 }
 
 async fn tick(interval: &mut tokio::time::Interval, stop: &CancellationToken) -> bool {
@@ -98,6 +103,30 @@ async fn keep_store(gateway: Gateway, stop: CancellationToken) {
             Err(error) => tracing::warn!(target: "store", %error, "retention could not be enforced"),
         }
     }
+}
+
+/// Writes resting accounts down, so that the next process does not ask them first.
+async fn keep_cooldowns(gateway: Gateway, stop: CancellationToken) {
+    let mut kept: BTreeSet<String> = names_of(&gateway.cooldowns.records());
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = gateway.cooldowns.changed() => {}
+        }
+        let records = gateway.cooldowns.records();
+        let names = names_of(&records);
+        let gone = kept.difference(&names).map(|name| (name.clone(), None));
+        let changes = gone.chain(records.into_iter().map(|(name, record)| (name, Some(record))));
+        match gateway.services.store.put_documents(COOLDOWNS, changes.collect()).await {
+            Ok(()) => kept = names,
+            Err(error) => tracing::warn!(target: "models", %error, "resting accounts could not be written down"),
+        }
+    }
+}
+
+fn names_of(records: &[(String, serde_json::Value)]) -> BTreeSet<String> {
+    records.iter().map(|(name, _)| name.clone()).collect()
 }
 
 async fn discover(gateway: Gateway, stop: CancellationToken) {

@@ -36,6 +36,7 @@ const TAGS: &[(&str, &str)] = &[
     ("gateway.management", "network"),
     ("gateway.limits", "performance"),
     ("secrets", "security"),
+    ("auth", "security"),
     ("models", "models"),
     ("channels", "channels"),
     ("hooks", "automation"),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::accounts::StoredProfiles;
 use super::env::Env;
 use super::error::{Refusal, StartError};
 use super::include::{self, Roots};
@@ -291,7 +292,25 @@ impl<'a> Loading<'a> {
             Ok(resolved) => resolved,
             Err(error) => return Err(self.fail(error)),
         };
-        let providers = providers::flatten(&config.models, &runtime, &secrets, &mut self.warnings);
+        let mut seen = Vec::new();
+        let keeper = agents.iter().find(|agent| agent.is_default);
+        let stored = StoredProfiles::read(
+            &self.input.paths.state_dir,
+            keeper.map_or("main", |agent| agent.id.as_str()),
+            &mut seen,
+            &mut self.warnings,
+        );
+        for (file, digest) in seen {
+            self.watch_digest(file, digest);
+        }
+        let providers = providers::flatten(
+            &config.models,
+            &config.auth,
+            &stored,
+            &runtime,
+            &secrets,
+            &mut self.warnings,
+        );
         self.warnings.extend(crossfield::warnings(&config));
         defaults::seed_origins(&mut runtime, &config.gateway, &listen);
         let snapshot = Snapshot {

@@ -14,9 +14,11 @@
 //! | `gateway.limits.*` | see `gateway::Limits` | protection of the listener |
 //! | `agents.defaults.contextMessages`, `agents.list[].contextMessages` | 120 | history sent to the model |
 //! | `agents.entries` | - | keyed form of `agents.list` |
+//! | `auth.profiles.*.apiKey` | - | the credential itself, instead of `auth-profiles.json` |
 //! | `models.providers.*.api` value `demo` | - | the built-in model that needs no key |
 
 pub mod agents;
+pub mod auth;
 pub mod channels;
 pub mod commands;
 pub mod cron;
@@ -60,6 +62,8 @@ pub struct Config {
     pub secrets: secrets::Secrets,
     /// Conversation scope, reset and retention.
     pub session: session::Session,
+    /// Several credentials per model provider.
+    pub auth: auth::Auth,
     /// Model providers.
     pub models: models::Models,
     /// Agents and their defaults.

@@ -34,6 +34,51 @@ pub struct ToolCall {
     pub arguments: String,
 }
 
+/// What a provider wants to see again, unchanged, with a message that its model wrote. Means nothing to anybody else.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seal {
+    /// A readable thought with its proof: a signature, or the whole encrypted item.
+    Thought {
+        /// The thought, possibly a summary.
+        text: String,
+        /// In the provider's own form.
+        signature: String,
+    },
+    /// A thought that only the provider can read.
+    Hidden(String),
+    /// The proof of a tool call.
+    Call {
+        /// Id of the call.
+        id: String,
+        /// In the provider's own form.
+        signature: String,
+    },
+}
+
+/// The seals of one message, and the model that made them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Dialect.
+    pub api: Arc<str>,
+    /// Key of `models.providers`.
+    pub provider: Arc<str>,
+    /// The provider's model id.
+    pub model: Arc<str>,
+    /// In the order in which they came.
+    pub seals: Vec<Seal>,
+}
+
+impl Sealed {
+    /// The seals, if this model made them. Shown to another model they would be refused.
+    pub fn made_by(&self, api: &str, provider: &str, model: &str) -> &[Seal] {
+        if *self.api == *api && *self.provider == *provider && *self.model == *model {
+            &self.seals
+        } else {
+            &[]
+        }
+    }
+}
+
 /// One message of a conversation. `P` is what user messages are made of: what models see, or what is still to be looked
 /// at before they do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +96,8 @@ pub enum Message<P = Part> {
         reasoning: Option<String>,
         /// Calls that follow the text.
         tool_calls: Vec<ToolCall>,
+        /// What its provider wants to see again.
+        sealed: Option<Arc<Sealed>>,
     },
     /// The result of a tool call.
     Tool {
@@ -77,6 +124,7 @@ impl<P: From<Part>> Message<P> {
             text: text.into(),
             reasoning: None,
             tool_calls: Vec::new(),
+            sealed: None,
         }
     }
 }
@@ -90,10 +138,12 @@ impl<P> Message<P> {
                 text,
                 reasoning,
                 tool_calls,
+                sealed,
             } => Ok(Message::Assistant {
                 text,
                 reasoning,
                 tool_calls,
+                sealed,
             }),
             Self::Tool { call_id, name, content } => Ok(Message::Tool { call_id, name, content }),
         }
@@ -118,6 +168,7 @@ impl Message {
                     text,
                     reasoning,
                     tool_calls,
+                    ..
                 } => {
                     text.len()
                         + reasoning.as_ref().map_or(0, String::len)

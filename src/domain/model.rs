@@ -9,7 +9,7 @@ use futures_util::Stream;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::Message;
+use super::{Message, Seal};
 
 /// `provider/model`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -167,6 +167,8 @@ pub enum ModelEvent {
     },
     /// Log probabilities of what was said: the provider's own object, JSON text.
     Logprobs(String),
+    /// Something to be shown to the provider again with this answer. Not for people.
+    Seal(Seal),
     /// The answer is complete.
     Finish {
         /// Why.

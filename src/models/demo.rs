@@ -36,6 +36,7 @@ impl Demo {
             reasoning: false,
             input: vec!["text".to_owned()],
             context_window: 200_000,
+            is_window_known: true,
             max_tokens: 8_192,
             cost: [0.0; 4],
         }

@@ -27,6 +27,8 @@ pub struct Complaint {
     pub message: String,
     /// `error.code`, or `error.type` if there is no code.
     pub code: String,
+    /// A pause that the body asks for (Google puts it there instead of a header).
+    pub retry_after: Option<Duration>,
 }
 
 impl Complaint {
@@ -41,7 +43,7 @@ impl Complaint {
                 let is_markup = text.starts_with('<');
                 Self {
                     message: if is_markup { String::new() } else { shorten(text) },
-                    code: String::new(),
+                    ..Self::default()
                 }
             }
         }
@@ -77,8 +79,18 @@ impl Complaint {
         Self {
             message: shorten(message.trim()),
             code,
+            retry_after: error.get("details").and_then(asked_pause),
         }
     }
+}
+
+/// `retryDelay` of a `google.rpc.RetryInfo` among the details, `"7s"`.
+fn asked_pause(details: &Value) -> Option<Duration> {
+    details
+        .as_array()?
+        .iter()
+        .find_map(|detail| detail.get("retryDelay")?.as_str()?.strip_suffix('s'))
+        .and_then(|seconds| parse_retry_after(seconds, 0))
 }
 
 /// The first [`MAX_MESSAGE_CHARS`] characters, with control characters as spaces.
@@ -116,6 +128,8 @@ pub fn classify(status: u16, complaint: &Complaint) -> CallErrorClass {
         408 | 504 => CallErrorClass::Timeout,
         429 if is_quota(complaint) => CallErrorClass::Billing,
         429 => CallErrorClass::RateLimit,
+        400 if is_key_refused(complaint) => CallErrorClass::Auth,
+        400 if is_quota(complaint) => CallErrorClass::Billing,
         503 | 529 => CallErrorClass::Overloaded,
         400..=499 if is_overflow(complaint) => CallErrorClass::ContextOverflow,
         400..=499 => CallErrorClass::BadRequest,
@@ -142,11 +156,16 @@ pub fn classify_in_stream(complaint: &Complaint) -> CallErrorClass {
         CallErrorClass::RateLimit
     } else if code.contains("overloaded") || code == "unavailable" {
         CallErrorClass::Overloaded
-    } else if code.contains("auth") || code == "invalid_api_key" {
+    } else if code.contains("auth") || code == "invalid_api_key" || code.contains("permission") {
         CallErrorClass::Auth
-    } else if code == "model_not_found" {
+    } else if code == "model_not_found" || code == "not_found_error" {
         CallErrorClass::ModelNotFound
-    } else if code == "invalid_request_error" {
+    } else if code.contains("timeout") {
+        CallErrorClass::Timeout
+    } else if matches!(
+        code.as_str(),
+        "invalid_request_error" | "request_too_large" | "invalid_prompt"
+    ) {
         CallErrorClass::BadRequest
     } else {
         CallErrorClass::Server
@@ -156,12 +175,17 @@ pub fn classify_in_stream(complaint: &Complaint) -> CallErrorClass {
 fn is_quota(complaint: &Complaint) -> bool {
     matches!(
         complaint.code.as_str(),
-        "insufficient_quota" | "billing_hard_limit_reached"
-    )
+        "insufficient_quota" | "billing_hard_limit_reached" | "billing_error"
+    ) || complaint.message.contains("credit balance is too low")
+}
+
+/// Google answers 400 to a wrong key.
+fn is_key_refused(complaint: &Complaint) -> bool {
+    complaint.message.contains("API key not valid") || complaint.message.contains("API Key not found")
 }
 
 fn is_overflow(complaint: &Complaint) -> bool {
-    const PHRASES: [&str; 8] = [
+    const PHRASES: [&str; 10] = [
         "maximum context length",
         "context window",
         "context length",
@@ -170,6 +194,8 @@ fn is_overflow(complaint: &Complaint) -> bool {
         "too many tokens",
         "input is too long",
         "exceeds the available context",
+        "context limit",
+        "maximum number of tokens",
     ];
     if complaint.code == "context_length_exceeded" {
         return true;

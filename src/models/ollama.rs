@@ -1,125 +1,88 @@
-//! Finds an Ollama server on this machine, so that a gateway without any configured provider can answer for real.
+//! Dialect `ollama`: `POST <base>/api/chat`, Ollama's own API, one JSON value per line.
+//!
+//! Unlike its imitation of chat completions it lets the caller set the context window, which is small otherwise.
+//! `request` builds bodies, `stream` reads answers, both pure; `discovery` finds a server on this machine.
 
-use std::time::Duration;
+mod discovery;
+pub mod request;
+pub mod stream;
 
-use reqwest::{Method, Request};
-use serde::Deserialize;
-use tokio::time::timeout;
+use std::pin::Pin;
+
 use url::Url;
 
-use super::body::read_whole;
+pub use self::discovery::{ID, discover};
+use self::stream::Reader;
+use super::answer::Framing;
+use super::endpoint::{Dialect, Endpoint, Outgoing};
 use super::http::HttpClients;
-use super::openai_completions;
-use crate::config::{ModelEntry, ProviderSettings};
+use crate::config::ProviderSettings;
+use crate::domain::model::{CallError, ModelCall, ModelProvider, ModelStream};
 
-/// Provider id of a discovered server.
-pub const ID: &str = "ollama";
+/// The dialect's name in config.
+pub const API: &str = "ollama";
 
-const ADDRESS: &str = "http://127.0.0.1:11434";
+const DEFAULT_BASE: &str = "http://127.0.0.1:11434";
 
-/// A server on the same machine answers a list within this time or is not there.
-const DEADLINE: Duration = Duration::from_millis(300);
+const DIALECT: Dialect = Dialect {
+    default_base: DEFAULT_BASE,
+    key_header: None,
+};
 
-/// Ollama does not say how large a model's window is set; its own default is small, so the estimate is too.
-const CONTEXT_WINDOW: u64 = 32_768;
-
-const MAX_TOKENS: u64 = 8_192;
-
-const MAX_LIST_BYTES: usize = 1024 * 1024;
-
-#[derive(Debug, Deserialize)]
-struct Tags {
-    models: Vec<Tag>,
+/// One configured provider of this dialect.
+#[derive(Debug)]
+pub struct Ollama {
+    endpoint: Endpoint,
+    url: Url,
 }
 
-#[derive(Debug, Deserialize)]
-struct Tag {
-    name: String,
-}
-
-/// Asks the local Ollama server for its models. `None`: no server, no models, or not in time. Takes at most 300 ms.
-pub async fn discover(http: &HttpClients) -> Option<ProviderSettings> {
-    discover_at(http, ADDRESS).await
-}
-
-async fn discover_at(http: &HttpClients, address: &str) -> Option<ProviderSettings> {
-    let url = Url::parse(&format!("{address}/api/tags")).ok()?;
-    let asking = async {
-        let response = http.send(Request::new(Method::GET, url)).await.ok()?;
-        if !response.status().is_success() {
-            return None;
-        }
-        read_whole(response, MAX_LIST_BYTES, None).await.ok()
-    };
-    let body = timeout(DEADLINE, asking).await.ok()??;
-    let tags: Tags = serde_json::from_slice(&body).ok()?;
-    // Embedding models are listed like any other and cannot chat.
-    let models: Vec<ModelEntry> = tags
-        .models
-        .into_iter()
-        .filter(|tag| !tag.name.contains("embed"))
-        .map(|tag| entry(tag.name))
-        .collect();
-    if models.is_empty() {
-        return None;
+impl Ollama {
+    /// Checks the settings; nothing is contacted. The error is the public reason why the provider cannot be used.
+    pub fn build(settings: &ProviderSettings, http: HttpClients) -> Result<Self, String> {
+        let endpoint = Endpoint::build(settings, DIALECT, http)?;
+        // Many copy the address of the chat-completions imitation.
+        let base = endpoint
+            .base()
+            .path()
+            .trim_end_matches('/')
+            .trim_end_matches("/v1")
+            .to_owned();
+        let mut url = endpoint.base().clone();
+        url.set_path(&format!("{base}/api/chat"));
+        Ok(Self { endpoint, url })
     }
-    tracing::info!(target: "models", models = models.len(), "found Ollama on this machine");
-    Some(ProviderSettings {
-        id: ID.to_owned(),
-        base_url: format!("{address}/v1"),
-        api: openai_completions::API.to_owned(),
-        api_key: Ok(None),
-        headers: Vec::new(),
-        idle_timeout: None,
-        models,
-    })
+
+    async fn begin(&self, call: &ModelCall) -> Result<ModelStream, CallError> {
+        let entry = self.endpoint.entry(&call.model);
+        let body = request::prepare(call, self.endpoint.provider(), entry)?;
+        let outgoing = Outgoing {
+            url: self.url.clone(),
+            body: serde_json::to_vec(&body).map_err(|error| self.endpoint.unwritable(&error))?,
+            headers: Vec::new(),
+            accept: "application/x-ndjson",
+            is_streamed: true,
+        };
+        let reader = Reader::new(self.endpoint.draft(call));
+        self.endpoint.stream(call, outgoing, Framing::Lines, reader).await
+    }
 }
 
-fn entry(id: String) -> ModelEntry {
-    ModelEntry {
-        name: id.clone(),
-        id,
-        reasoning: false,
-        input: vec!["text".to_owned()],
-        context_window: CONTEXT_WINDOW,
-        max_tokens: MAX_TOKENS,
-        cost: [0.0; 4],
+impl ModelProvider for Ollama {
+    fn id(&self) -> &str {
+        self.endpoint.provider()
+    }
+
+    fn api(&self) -> &'static str {
+        API
+    }
+
+    fn call<'a>(
+        &'a self,
+        call: &'a ModelCall,
+    ) -> Pin<Box<dyn Future<Output = Result<ModelStream, CallError>> + Send + 'a>> {
+        Box::pin(self.begin(call))
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::Router;
-    use axum::routing::get;
-    use tokio::net::TcpListener;
-
-    use super::*;
-
-    async fn serve(body: &'static str) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = format!("http://{}", listener.local_addr().unwrap());
-        let app = Router::new().route("/api/tags", get(move || async move { body }));
-        tokio::spawn(async move { axum::serve(listener, app).await });
-        address
-    }
-
-    #[tokio::test]
-    async fn a_local_server_becomes_a_provider_with_its_chat_models() {
-        let address = serve(r#"{"models":[{"name":"llama3.2:latest","size":1},{"name":"nomic-embed-text"}]}"#).await;
-        let settings = discover_at(&HttpClients::new(), &address).await.unwrap();
-        assert_eq!(settings.base_url, format!("{address}/v1"));
-        assert_eq!(settings.api, "openai-completions");
-        let ids: Vec<&str> = settings.models.iter().map(|model| model.id.as_str()).collect();
-        assert_eq!(ids, ["llama3.2:latest"]);
-    }
-
-    #[tokio::test]
-    async fn nothing_is_found_where_nothing_useful_answers() {
-        let http = HttpClients::new();
-        for body in ["not json", r#"{"models":[]}"#] {
-            let address = serve(body).await;
-            assert!(discover_at(&http, &address).await.is_none(), "{body}");
-        }
-        assert!(discover_at(&http, "http://127.0.0.1:1").await.is_none());
-    }
-}
+mod tests;

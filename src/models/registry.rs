@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::config::{EmbeddingSettings, ModelEntry, ProviderSettings};
+use crate::config::{EmbeddingSettings, ModelEntry, ProviderSettings, RestPolicy};
 use crate::domain::embedding::EmbeddingProvider;
 use crate::domain::model::{CallError, ModelProvider, ModelRef};
 
+use super::anthropic_messages::{self, AnthropicMessages};
+use super::cooldown::Cooldowns;
 use super::demo::{self, Demo};
 use super::embeddings::OpenAiEmbeddings;
+use super::google_generative_ai::{self, GoogleGenerativeAi};
 use super::http::HttpClients;
+use super::ollama::{self, Ollama};
 use super::openai_completions::{self, OpenAiCompletions};
+use super::openai_responses::{self, OpenAiResponses};
 use super::unusable::Unusable;
 
 /// All providers of one snapshot, in config order. The demo is last and only there when nothing is configured.
@@ -17,12 +22,26 @@ use super::unusable::Unusable;
 pub struct Registry {
     providers: Vec<Registered>,
     http: HttpClients,
+    cooldowns: Cooldowns,
+}
+
+/// One way to a provider: with its own key, or with one of several accounts.
+#[derive(Debug, Clone)]
+pub struct Account {
+    /// Key of `auth.profiles`; `None`: the provider's own key.
+    pub profile: Option<Arc<str>>,
+    /// The provider with this account's credential.
+    pub provider: Arc<dyn ModelProvider>,
 }
 
 #[derive(Debug, Clone)]
 struct Registered {
     id: Arc<str>,
-    provider: Arc<dyn ModelProvider>,
+    /// At least one, in configured order.
+    accounts: Arc<[Account]>,
+    /// Accounts of models that are served differently, by model id.
+    overrides: Arc<[(String, Arc<[Account]>)]>,
+    rest: RestPolicy,
     models: Arc<[ModelEntry]>,
     is_usable: bool,
 }
@@ -39,12 +58,17 @@ pub struct CatalogEntry {
 impl Registry {
     /// Builds providers from settings; nothing is contacted. A provider that cannot work is present all the same, and
     /// its calls answer with the reason.
-    pub fn build(providers: &[ProviderSettings], http: &HttpClients) -> Self {
+    pub fn build(providers: &[ProviderSettings], http: &HttpClients, cooldowns: &Cooldowns) -> Self {
         let mut registered: Vec<Registered> = providers.iter().map(|settings| register(settings, http)).collect();
         if registered.is_empty() {
             registered.push(Registered {
                 id: Arc::from(demo::ID),
-                provider: Arc::new(Demo),
+                accounts: Arc::from([Account {
+                    profile: None,
+                    provider: Arc::new(Demo),
+                }]),
+                overrides: Arc::from([]),
+                rest: RestPolicy::default(),
                 models: Arc::from([Demo::entry()]),
                 is_usable: true,
             });
@@ -52,6 +76,7 @@ impl Registry {
         Self {
             providers: registered,
             http: http.clone(),
+            cooldowns: cooldowns.clone(),
         }
     }
 
@@ -70,12 +95,60 @@ impl Registry {
         Self {
             providers,
             http: http.clone(),
+            cooldowns: self.cooldowns.clone(),
         }
     }
 
-    /// The provider of this id (any letter case), if configured.
+    /// The provider of this id (any letter case), if configured, with the first of its accounts.
     pub fn provider(&self, id: &str) -> Option<Arc<dyn ModelProvider>> {
-        self.find(id).map(|registered| Arc::clone(&registered.provider))
+        let account = self.find(id)?.accounts.first()?;
+        Some(Arc::clone(&account.provider))
+    }
+
+    /// The accounts to try for `model`: in configured order, those that rest last, the soonest to wake first. Empty if
+    /// the provider is not configured.
+    pub fn accounts(&self, model: &ModelRef, now_ms: i64) -> Vec<Account> {
+        let Some(registered) = self.find(&model.provider) else {
+            return Vec::new();
+        };
+        let special = registered.overrides.iter().find(|(id, _)| **id == *model.model);
+        let mut accounts = special.map_or(&registered.accounts, |(_, own)| own).to_vec();
+        accounts.sort_by_key(|account| match &account.profile {
+            Some(profile) => self.cooldowns.rests_until(profile, &model.model, now_ms),
+            None => 0,
+        });
+        accounts
+    }
+
+    /// A call with this account failed.
+    pub fn failed(&self, account: &Account, model: &ModelRef, error: &CallError, now_ms: i64) {
+        if let (Some(profile), Some(registered)) = (&account.profile, self.find(&model.provider)) {
+            self.cooldowns
+                .failed(profile, &model.model, error, &registered.rest, now_ms);
+        }
+    }
+
+    /// A call with this account succeeded.
+    pub fn succeeded(&self, account: &Account) {
+        if let Some(profile) = &account.profile {
+            self.cooldowns.succeeded(profile);
+        }
+    }
+
+    /// How many accounts of this provider are tried, and how they rest.
+    pub fn rest_policy(&self, model: &ModelRef) -> RestPolicy {
+        self.find(&model.provider)
+            .map(|registered| registered.rest.clone())
+            .unwrap_or_default()
+    }
+
+    /// The model's name for metrics: its id if it is listed, so that callers cannot make labels up.
+    pub fn label<'a>(&self, model: &'a ModelRef) -> &'a str {
+        if self.entry(model).is_some() {
+            &model.model
+        } else {
+            UNLISTED
+        }
     }
 
     /// What answers with embeddings; the error says why nothing does.
@@ -154,28 +227,95 @@ impl Registered {
 
 fn register(settings: &ProviderSettings, http: &HttpClients) -> Registered {
     let id: Arc<str> = Arc::from(settings.id.as_str());
-    let made: Result<Arc<dyn ModelProvider>, String> = match settings.api.as_str() {
-        openai_completions::API => OpenAiCompletions::build(settings, http.clone()).map(|made| Arc::new(made) as _),
-        demo::ID => Ok(Arc::new(Demo) as _),
-        other => Err(format!(
-            "provider `{id}` uses api `{other}`, which this gateway does not speak; supported: {}",
-            openai_completions::API
-        )),
-    };
-    let is_usable = made.is_ok();
+    let (accounts, is_usable) = accounts_of(settings, http);
+    let overrides = settings.overrides.iter().map(|special| {
+        let mut own = ProviderSettings {
+            api: special.api.clone().unwrap_or_else(|| settings.api.clone()),
+            base_url: special.base_url.clone().unwrap_or_else(|| settings.base_url.clone()),
+            ..settings.clone()
+        };
+        own.headers.extend(special.headers.iter().cloned());
+        (special.model.clone(), accounts_of(&own, http).0)
+    });
     Registered {
-        provider: made.unwrap_or_else(|reason| Arc::new(Unusable::new(Arc::clone(&id), reason))),
+        overrides: overrides.collect(),
+        accounts,
+        rest: settings.rest.clone(),
         id,
         models: settings.models.clone().into(),
         is_usable,
     }
 }
 
+/// The ways to a provider, at least one, and whether any of them can be called.
+fn accounts_of(settings: &ProviderSettings, http: &HttpClients) -> (Arc<[Account]>, bool) {
+    let id: Arc<str> = Arc::from(settings.id.as_str());
+    let mut accounts: Vec<Account> = settings
+        .accounts
+        .iter()
+        .filter_map(|account| {
+            let with_its_key = ProviderSettings {
+                api_key: Ok(Some(account.key.clone())),
+                key_is_bearer: settings.key_is_bearer || account.is_bearer,
+                ..settings.clone()
+            };
+            Some(Account {
+                profile: Some(Arc::from(account.profile.as_str())),
+                provider: build(&with_its_key, http.clone()).ok()?,
+            })
+        })
+        .collect();
+    let mut is_usable = !accounts.is_empty();
+    // The provider's own key comes after its accounts, and says what is missing if there is nothing else.
+    if accounts.is_empty() || matches!(settings.api_key, Ok(Some(_))) {
+        let own = build(settings, http.clone());
+        is_usable |= own.is_ok();
+        accounts.push(Account {
+            profile: None,
+            provider: own.unwrap_or_else(|reason| Arc::new(Unusable::new(Arc::clone(&id), reason))),
+        });
+    }
+    (accounts.into(), is_usable)
+}
+
+/// Stands in metrics for every model that no provider lists.
+const UNLISTED: &str = "unlisted";
+
+/// Dialects that this gateway speaks.
+const SUPPORTED: [&str; 5] = [
+    openai_completions::API,
+    openai_responses::API,
+    anthropic_messages::API,
+    google_generative_ai::API,
+    ollama::API,
+];
+
+/// The provider of the configured dialect. The error is the public reason why it cannot be used.
+fn build(settings: &ProviderSettings, http: HttpClients) -> Result<Arc<dyn ModelProvider>, String> {
+    Ok(match settings.api.as_str() {
+        openai_completions::API => Arc::new(OpenAiCompletions::build(settings, http)?),
+        openai_responses::API => Arc::new(OpenAiResponses::build(settings, http)?),
+        anthropic_messages::API => Arc::new(AnthropicMessages::build(settings, http)?),
+        google_generative_ai::API => Arc::new(GoogleGenerativeAi::build(settings, http)?),
+        ollama::API => Arc::new(Ollama::build(settings, http)?),
+        demo::ID => Arc::new(Demo),
+        other => {
+            return Err(format!(
+                "provider `{}` uses api `{other}`, which this gateway does not speak; supported: {}",
+                settings.id,
+                SUPPORTED.join(", ")
+            ));
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::Secret;
+    use crate::config::{AccountSettings, ModelOverride};
     use crate::domain::model::{CallErrorClass, ModelCall, ToolChoice};
+    use crate::models::failure::call_error;
 
     fn entry(id: &str) -> ModelEntry {
         ModelEntry {
@@ -190,14 +330,18 @@ mod tests {
             base_url: "http://127.0.0.1:1/v1".to_owned(),
             api: api.to_owned(),
             api_key: Ok(Some(Secret::new("sk-test-1"))),
+            key_is_bearer: false,
             headers: Vec::new(),
             idle_timeout: None,
+            overrides: Vec::new(),
+            accounts: Vec::new(),
+            rest: RestPolicy::default(),
             models: models.iter().map(|id| entry(id)).collect(),
         }
     }
 
     fn registry(settings: &[ProviderSettings]) -> Registry {
-        Registry::build(settings, &HttpClients::new())
+        Registry::build(settings, &HttpClients::new(), &Cooldowns::default())
     }
 
     fn shown(model: Option<ModelRef>) -> String {
@@ -266,7 +410,7 @@ mod tests {
     #[test]
     fn the_default_skips_providers_that_cannot_be_called() {
         let registry = registry(&[
-            settings("a", "anthropic-messages", &["claude"]),
+            settings("a", "bedrock-converse-stream", &["claude"]),
             settings("b", "openai-completions", &["m"]),
         ]);
         assert_eq!(shown(registry.default_model()), "b/m");
@@ -277,12 +421,73 @@ mod tests {
     async fn unknown_dialects_and_missing_keys_say_so_on_every_call() {
         let mut keyless = settings("k", "openai-completions", &["m"]);
         keyless.api_key = Err("environment variable OPENAI_API_KEY is not set".to_owned());
-        let registry = registry(&[settings("a", "anthropic-messages", &["claude"]), keyless]);
+        let registry = registry(&[settings("a", "bedrock-converse-stream", &["claude"]), keyless]);
         let dialect = refusal(&registry, "a").await;
         assert_eq!(dialect.class, CallErrorClass::NotConfigured);
-        assert!(dialect.message.contains("anthropic-messages") && dialect.message.contains("openai-completions"));
+        assert!(dialect.message.contains("bedrock-converse-stream") && dialect.message.contains("openai-completions"));
         let key = refusal(&registry, "k").await;
         assert_eq!(key.class, CallErrorClass::NotConfigured);
         assert!(key.message.contains("OPENAI_API_KEY"), "{}", key.message);
+    }
+
+    #[tokio::test]
+    async fn accounts_that_rest_are_asked_last_and_the_own_key_stays_in_its_place() {
+        let mut provider = settings("p", "openai-completions", &["m"]);
+        provider.accounts = ["p:a", "p:b"]
+            .map(|profile| AccountSettings {
+                profile: profile.to_owned(),
+                key: Secret::new(format!("key-of-{profile}")),
+                is_bearer: false,
+            })
+            .into();
+        let registry = registry(&[provider]);
+        let model = registry.resolve("p/m").unwrap();
+        let order = |now_ms| -> Vec<String> {
+            let accounts = registry.accounts(&model, now_ms);
+            let names = accounts
+                .iter()
+                .map(|account| account.profile.as_deref().unwrap_or("own"));
+            names.map(str::to_owned).collect()
+        };
+        assert_eq!(order(0), ["p:a", "p:b", "own"]);
+        let error = call_error(CallErrorClass::RateLimit, "slow down");
+        registry.failed(&registry.accounts(&model, 0)[0], &model, &error, 0);
+        assert_eq!(order(1), ["p:b", "own", "p:a"]);
+        assert_eq!(order(30_001), ["p:a", "p:b", "own"]);
+        assert!(
+            registry
+                .accounts(
+                    &ModelRef {
+                        provider: "x".into(),
+                        ..model.clone()
+                    },
+                    0
+                )
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_model_may_be_served_in_another_dialect_than_its_provider() {
+        let mut provider = settings("p", "openai-completions", &["m", "claude"]);
+        provider.overrides = vec![ModelOverride {
+            model: "claude".to_owned(),
+            api: Some("anthropic-messages".to_owned()),
+            base_url: None,
+            headers: Vec::new(),
+        }];
+        let registry = registry(&[provider]);
+        let api = |name| registry.accounts(&registry.resolve(name).unwrap(), 0)[0].provider.api();
+        assert_eq!(
+            (api("p/m"), api("p/claude")),
+            ("openai-completions", "anthropic-messages")
+        );
+    }
+
+    #[test]
+    fn metrics_name_listed_models_only() {
+        let registry = registry(&[settings("p", "openai-completions", &["m"])]);
+        assert_eq!(registry.label(&registry.resolve("p/m").unwrap()), "m");
+        assert_eq!(registry.label(&registry.resolve("p/made-up").unwrap()), "unlisted");
     }
 }

@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 
 use crate::domain::model::{CallError, CallErrorClass, ModelCall, ModelProvider, ModelStream};
 
+use super::cooldown::is_about_the_account;
 use super::failure::call_error;
 
 /// How often and how patiently a call is repeated.
@@ -65,6 +66,8 @@ pub struct RetryBudget {
     policy: RetryPolicy,
     total: u32,
     attempts: u32,
+    /// Calls that are kept for the candidates still to come.
+    reserved: u32,
 }
 
 impl RetryBudget {
@@ -74,12 +77,14 @@ impl RetryBudget {
             policy,
             total: 0,
             attempts: 0,
+            reserved: 0,
         }
     }
 
-    /// Starts counting for the next candidate model; the total goes on.
-    pub fn next_candidate(&mut self) {
+    /// Starts counting for the next candidate; the total goes on. Each of the `further` ones keeps a call of its own.
+    pub fn next_candidate(&mut self, further: usize) {
         self.attempts = 0;
+        self.reserved = u32::try_from(further).unwrap_or(u32::MAX);
     }
 
     /// Forgets failures, because a call succeeded: the next round of a tool loop has its own budget.
@@ -104,7 +109,7 @@ impl RetryBudget {
     }
 
     fn next_delay(&self, error: &CallError) -> Option<Duration> {
-        if self.is_spent() {
+        if self.total.saturating_add(self.reserved) >= self.policy.max_total {
             return None;
         }
         self.policy.next_delay(error, self.attempts)
@@ -113,12 +118,13 @@ impl RetryBudget {
 
 /// Calls `provider` until an answer begins, within `budget`. The returned stream starts with the first event.
 ///
-/// An error of the stream itself is final: text may already be with the client. Dropping the future cancels the call
-/// or the pause.
+/// An error of the stream itself is final: text may already be with the client. `gives_way`: another account waits, so
+/// that a failure about this one is not worth another call. Dropping the future cancels the call or the pause.
 pub async fn call_until_first_event(
     provider: &dyn ModelProvider,
     call: &ModelCall,
     budget: &mut RetryBudget,
+    gives_way: bool,
 ) -> Result<ModelStream, CallError> {
     if budget.is_spent() {
         return Err(call_error(
@@ -132,6 +138,9 @@ pub async fn call_until_first_event(
             Ok(events) => return Ok(events),
             Err(error) => error,
         };
+        if gives_way && is_about_the_account(error.class) {
+            return Err(error);
+        }
         let Some(delay) = budget.next_delay(&error) else {
             return Err(error);
         };
@@ -274,7 +283,7 @@ mod tests {
         ] {
             let provider = Scripted::new(vec![Err(failure(class))]);
             let mut budget = RetryBudget::new(RetryPolicy::default());
-            let Err(error) = call_until_first_event(&provider, &call(), &mut budget).await else {
+            let Err(error) = call_until_first_event(&provider, &call(), &mut budget, false).await else {
                 panic!("should fail");
             };
             assert_eq!(error.class, class);
@@ -289,7 +298,9 @@ mod tests {
             good(),
         ]);
         let mut budget = RetryBudget::new(RetryPolicy::default());
-        let events = call_until_first_event(&provider, &call(), &mut budget).await.unwrap();
+        let events = call_until_first_event(&provider, &call(), &mut budget, false)
+            .await
+            .unwrap();
         assert_eq!(events.count().await, 2);
         assert_eq!(provider.calls.load(Ordering::Relaxed), 3);
     }
@@ -300,8 +311,12 @@ mod tests {
         let mut calls = 0;
         for _ in 0..4 {
             let provider = Scripted::new((0..3).map(|_| Err(failure(CallErrorClass::Server))).collect());
-            budget.next_candidate();
-            assert!(call_until_first_event(&provider, &call(), &mut budget).await.is_err());
+            budget.next_candidate(0);
+            assert!(
+                call_until_first_event(&provider, &call(), &mut budget, false)
+                    .await
+                    .is_err()
+            );
             calls += provider.calls.load(Ordering::Relaxed);
         }
         assert_eq!(calls, 6);
@@ -314,12 +329,34 @@ mod tests {
             Err(failure(CallErrorClass::Network)),
         ])]);
         let mut budget = RetryBudget::new(RetryPolicy::default());
-        let events: Vec<_> = call_until_first_event(&provider, &call(), &mut budget)
+        let events: Vec<_> = call_until_first_event(&provider, &call(), &mut budget, false)
             .await
             .unwrap()
             .collect()
             .await;
         assert!(events[0].is_ok() && events[1].is_err());
         assert_eq!(provider.calls.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn candidates_to_come_keep_a_call_and_an_account_gives_way_to_the_next() {
+        let failing = |class| Scripted::new((0..3).map(|_| Err(failure(class))).collect());
+        let mut budget = RetryBudget::new(RetryPolicy::default());
+        let mut calls = Vec::new();
+        for further in [3, 2, 1, 0] {
+            let provider = failing(CallErrorClass::Server);
+            budget.next_candidate(further);
+            let answer = call_until_first_event(&provider, &call(), &mut budget, false).await;
+            assert!(answer.is_err());
+            calls.push(provider.calls.load(Ordering::Relaxed));
+        }
+        assert_eq!(calls, [3, 1, 1, 1]);
+        for (class, expected) in [(CallErrorClass::RateLimit, 1), (CallErrorClass::Server, 3)] {
+            let provider = failing(class);
+            let mut budget = RetryBudget::new(RetryPolicy::default());
+            let answer = call_until_first_event(&provider, &call(), &mut budget, true).await;
+            assert!(answer.is_err());
+            assert_eq!(provider.calls.load(Ordering::Relaxed), expected);
+        }
     }
 }

@@ -107,6 +107,7 @@ mod tests {
             text,
             reasoning: "",
             tool_calls: &tool_calls,
+            seals: &[],
             api: "demo",
             model: None,
             usage: crate::domain::model::Usage::default(),

@@ -7,6 +7,8 @@ mod read;
 mod tests;
 mod view;
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -14,7 +16,7 @@ pub use self::read::to_model;
 pub use self::view::{history_view, marked, message_view, oversized_view};
 use crate::domain::model::{FinishReason, ModelRef, Usage};
 use crate::domain::run::{RunEnd, RunOutcome};
-use crate::domain::{Message, Part, ToolCall};
+use crate::domain::{Message, Part, Seal, Sealed, ToolCall};
 use crate::store::NewMessage;
 
 /// `provider` of assistant messages that no model wrote.
@@ -59,6 +61,8 @@ pub struct AssistantTurn<'a> {
     pub reasoning: &'a str,
     /// Calls that follow the text.
     pub tool_calls: &'a [ToolCall],
+    /// What the provider wants to see again.
+    pub seals: &'a [Seal],
     /// Dialect of the provider (`openai-completions`, ...).
     pub api: &'a str,
     /// The model that answered.
@@ -93,12 +97,16 @@ enum Block<'a> {
     Thinking {
         thinking: &'a str,
         #[serde(rename = "thinkingSignature")]
-        signature: &'static str,
+        signature: &'a str,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        redacted: bool,
     },
     ToolCall {
         id: &'a str,
         name: &'a str,
         arguments: Arguments<'a>,
+        #[serde(rename = "thoughtSignature", skip_serializing_if = "Option::is_none")]
+        signature: Option<&'a str>,
     },
 }
 
@@ -203,10 +211,12 @@ pub fn user_message(parts: &[Part], now_ms: i64) -> NewMessage {
 /// What a model wrote in one call.
 pub fn turn_message(turn: &AssistantTurn<'_>) -> NewMessage {
     let mut content = Vec::with_capacity(2 + turn.tool_calls.len());
-    if !turn.reasoning.is_empty() {
+    content.extend(turn.seals.iter().filter_map(thinking));
+    if content.is_empty() && !turn.reasoning.is_empty() {
         content.push(Block::Thinking {
             thinking: turn.reasoning,
             signature: PLAIN_REASONING,
+            redacted: false,
         });
     }
     if !turn.text.is_empty() {
@@ -216,6 +226,10 @@ pub fn turn_message(turn: &AssistantTurn<'_>) -> NewMessage {
         id: &call.id,
         name: &call.name,
         arguments: Arguments::new(&call.arguments),
+        signature: turn.seals.iter().find_map(|seal| match seal {
+            Seal::Call { id, signature } if *id == call.id => Some(signature.as_str()),
+            _ => None,
+        }),
     }));
     let body = AssistantBody {
         role: "assistant",
@@ -231,8 +245,25 @@ pub fn turn_message(turn: &AssistantTurn<'_>) -> NewMessage {
     message("assistant", &body)
 }
 
-/// The answer of a run (partial unless it completed). `api` is the dialect of the provider that answered.
-pub fn assistant_message(outcome: &RunOutcome, api: &str, cost_usd: f64) -> NewMessage {
+fn thinking(seal: &Seal) -> Option<Block<'_>> {
+    match seal {
+        Seal::Thought { text, signature } => Some(Block::Thinking {
+            thinking: text,
+            signature,
+            redacted: false,
+        }),
+        Seal::Hidden(signature) => Some(Block::Thinking {
+            thinking: "",
+            signature,
+            redacted: true,
+        }),
+        Seal::Call { .. } => None,
+    }
+}
+
+/// The answer of a run (partial unless it completed). `api` is the dialect of the provider that answered, `seals` what it
+/// wants to see again.
+pub fn assistant_message(outcome: &RunOutcome, api: &str, seals: &[Seal], cost_usd: f64) -> NewMessage {
     const ABORTED: &str = "Request was aborted";
     let (stop, error) = match &outcome.end {
         RunEnd::Completed => (outcome.finish.into(), None),
@@ -243,6 +274,7 @@ pub fn assistant_message(outcome: &RunOutcome, api: &str, cost_usd: f64) -> NewM
         text: &outcome.text,
         reasoning: &outcome.reasoning,
         tool_calls: &outcome.tool_calls,
+        seals,
         api,
         model: outcome.model.as_ref(),
         usage: outcome.usage,
@@ -264,12 +296,14 @@ pub fn from_model(message: &Message, now_ms: i64) -> Option<NewMessage> {
             text,
             reasoning,
             tool_calls,
+            sealed,
         } => Some(turn_message(&AssistantTurn {
             text,
             reasoning: reasoning.as_deref().unwrap_or_default(),
             tool_calls,
-            api: "",
-            model: None,
+            seals: sealed.as_ref().map_or(&[], |sealed| &sealed.seals),
+            api: sealed.as_ref().map_or("", |sealed| &sealed.api),
+            model: sealed.as_ref().map(|sealed| sealed_by(sealed)).as_ref(),
             usage: Usage::default(),
             cost_usd: 0.0,
             stop: if tool_calls.is_empty() {
@@ -287,6 +321,13 @@ pub fn from_model(message: &Message, now_ms: i64) -> Option<NewMessage> {
             false,
             now_ms,
         )),
+    }
+}
+
+fn sealed_by(sealed: &Sealed) -> ModelRef {
+    ModelRef {
+        provider: Arc::clone(&sealed.provider),
+        model: Arc::clone(&sealed.model),
     }
 }
 

@@ -23,6 +23,8 @@ pub struct RunFinished<'a> {
     pub duration: Duration,
     /// Input, output, cache read, cache write.
     pub tokens: [u64; 4],
+    /// What they cost, USD.
+    pub cost_usd: f64,
     /// Error text, if it failed.
     pub error: Option<&'a str>,
 }
@@ -49,6 +51,11 @@ impl RunFinished<'_> {
                 .increment(count);
             }
         }
+        if self.cost_usd > 0.0 {
+            metrics::gauge!(names::MODEL_COST, "agent" => self.agent.to_owned(), "channel" => "webchat",
+                "model" => self.model.to_owned(), "provider" => self.provider.to_owned())
+            .increment(self.cost_usd);
+        }
         let duration_ms = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
         match self.error {
             Some(error) => tracing::warn!(
@@ -74,6 +81,8 @@ pub struct ModelCalled<'a> {
     pub model: &'a str,
     /// Class of the failure, if it failed.
     pub error: Option<&'static str>,
+    /// From sending to the first event, if there was one.
+    pub first_event: Option<Duration>,
     /// From sending to the last event.
     pub duration: Duration,
     /// Prompt and completion tokens, if the provider counted.
@@ -102,6 +111,42 @@ impl ModelCalled<'_> {
                 "provider" => self.provider.to_owned(), "token_type" => kind)
             .record(count as f64);
         }
+        if let Some(first) = self.first_event {
+            metrics::histogram!(names::MODEL_FIRST_EVENT, "api" => self.api, "model" => self.model.to_owned(),
+                "provider" => self.provider.to_owned())
+            .record(first.as_secs_f64());
+        }
+    }
+}
+
+/// A run went on with the next model of its chain.
+#[derive(Debug)]
+pub struct ModelFailedOver<'a> {
+    /// Provider and model that failed.
+    pub from: (&'a str, &'a str),
+    /// Provider and model that are asked next.
+    pub to: (&'a str, &'a str),
+    /// Class of the failure.
+    pub reason: &'static str,
+}
+
+impl ModelFailedOver<'_> {
+    /// Records it.
+    pub fn emit(&self) {
+        let labels = [
+            ("from_model", self.from.1.to_owned()),
+            ("from_provider", self.from.0.to_owned()),
+            ("lane", "main".to_owned()),
+            ("reason", self.reason.to_owned()),
+            ("suspended", "false".to_owned()),
+            ("to_model", self.to.1.to_owned()),
+            ("to_provider", self.to.0.to_owned()),
+        ];
+        metrics::counter!(names::MODEL_FAILOVER, &labels).increment(1);
+        tracing::warn!(
+            target: "models", from_provider = self.from.0, from_model = self.from.1, to_provider = self.to.0,
+            to_model = self.to.1, reason = self.reason, "a model failed; the next of its chain is asked"
+        );
     }
 }
 

@@ -50,6 +50,9 @@ metrics_table! {
     MODEL_TOKENS = Counter "openclaw_model_tokens_total" ["agent", "channel", "model", "provider", "token_type"] "Tokens by type: input, output, cache_read, cache_write.";
     GEN_AI_TOKENS = Tokens "openclaw_gen_ai_client_token_usage" ["model", "provider", "token_type"] "Tokens of one request to a model provider, by type: input, output.";
     SESSION_QUEUE = Gauge "openclaw_session_queue_depth" ["state"] "Accepted messages of sessions: queued, processing.";
+    MODEL_FIRST_EVENT = Seconds "openclaw_model_first_event_seconds" ["api", "model", "provider"] "From the request to the first event of an answer, retries included.";
+    MODEL_FAILOVER = Counter "openclaw_model_failover_total" ["from_model", "from_provider", "lane", "reason", "suspended", "to_model", "to_provider"] "Changes to the next model of a fall-back chain.";
+    MODEL_COST = Gauge "openclaw_model_cost_usd_total" ["agent", "channel", "model", "provider"] "What runs cost by the configured prices, USD; only grows.";
     RUNS_ACTIVE = Gauge "openclaw_runs_active" ["state"] "Runs that wait or work.";
     LANE_WAIT = Seconds "openclaw_queue_lane_wait_seconds" ["lane"] "Time between acceptance of a run and its turn.";
     HTTP_REQUESTS = Counter "openclaw_http_requests_total" ["method", "route", "status"] "HTTP requests of the main listener by route.";

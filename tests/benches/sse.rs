@@ -7,6 +7,7 @@ use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use openclaw::models::draft::Draft;
 use openclaw::models::openai_completions::chunk::Assembler;
 use openclaw::models::sse::Splitter;
 use openclaw::wire::openai::ChunkWriter;
@@ -42,7 +43,7 @@ fn sse(c: &mut Criterion) {
     group.bench_function("split_and_understand", |b| {
         b.iter(|| {
             let mut splitter = Splitter::new(1 << 20);
-            let mut assembler = Assembler::new("p".into(), [].into(), false);
+            let mut assembler = Assembler::new(Draft::new("p".into(), [].into(), false));
             let mut events = VecDeque::new();
             for read in stream.chunks(READ) {
                 splitter

@@ -1,8 +1,8 @@
-//! A scripted model provider of the chat-completions dialect.
+//! A scripted model provider. It speaks chat completions here and every other dialect in `dialects`.
 //!
 //! The newest user message picks the behaviour: `[[say:TEXT]]`, `[[slow:MS]]` (six pieces with pauses), `[[stall]]`
 //! (one piece, then silence), `[[silent]]`, `[[cut]]`, `[[garbage]]`, `[[status:CODE]]`, `[[tool:NAME]]`, `[[length]]`,
-//! `[[raw]]` followed by SSE text. Without a directive it answers `Hello from the double.`.
+//! `[[only:KEY:CODE]]` (any other credential is refused with that status), `[[raw]]` followed by SSE text. Without a directive it answers `Hello from the double.`.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,12 +20,16 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
+use super::dialects;
+
 /// One request as the provider saw it.
 #[derive(Debug, Clone)]
 pub struct Seen {
     pub body: Value,
     /// The `authorization` header.
     pub authorization: Option<String>,
+    /// The credential, from whichever header it came in.
+    pub key: String,
 }
 
 impl Seen {
@@ -51,7 +55,7 @@ impl Seen {
 }
 
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     seen: Mutex<Vec<Seen>>,
     open: AtomicUsize,
 }
@@ -74,6 +78,7 @@ impl ModelDouble {
         let shared = Arc::new(Shared::default());
         let app = Router::new()
             .route("/v1/chat/completions", post(complete))
+            .merge(dialects::routes())
             .with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
         Self {
@@ -123,14 +128,16 @@ fn text_of(content: &Value) -> String {
     }
 }
 
+/// In every dialect: results of tools are turns of the user too, but say nothing.
 fn newest_user_text(body: &Value) -> String {
-    body["messages"]
-        .as_array()
-        .into_iter()
+    ["messages", "input", "contents"]
+        .iter()
+        .filter_map(|key| body[key].as_array())
         .flatten()
         .rev()
-        .find(|message| message["role"] == "user")
-        .map(|message| text_of(&message["content"]))
+        .filter(|turn| turn["role"] == "user")
+        .map(|turn| text_of(&turn["content"]) + &text_of(&turn["parts"]))
+        .find(|text| !text.is_empty())
         .unwrap_or_default()
 }
 
@@ -144,13 +151,7 @@ fn directive(text: &str) -> Option<(String, String)> {
 
 async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap();
-    let authorization = headers.get("authorization");
-    shared.seen.lock().unwrap().push(Seen {
-        body: body.clone(),
-        authorization: authorization.map(|value| value.to_str().unwrap().to_owned()),
-    });
-    let text = newest_user_text(&body);
-    let (mut name, argument) = directive(&text).unwrap_or_default();
+    let (text, mut name, argument) = script(&shared, &headers, &body);
     let after_tool = body["messages"]
         .as_array()
         .and_then(|all| all.last())
@@ -176,8 +177,36 @@ async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: B
     }
 }
 
+/// Notes a request and returns its text and what it asks for.
+pub(super) fn script(shared: &Shared, headers: &HeaderMap, body: &Value) -> (String, String, String) {
+    let key = ["authorization", "x-api-key", "x-goog-api-key"]
+        .iter()
+        .find_map(|name| headers.get(*name)?.to_str().ok())
+        .unwrap_or_default()
+        .trim_start_matches("Bearer ")
+        .to_owned();
+    let text = newest_user_text(body);
+    let (mut name, mut argument) = directive(&text).unwrap_or_default();
+    if name == "only" {
+        let (wanted, code) = argument.split_once(':').unwrap();
+        (name, argument) = if wanted == key {
+            (String::new(), String::new())
+        } else {
+            ("status".to_owned(), code.to_owned())
+        };
+    }
+    let authorization = headers.get("authorization");
+    let seen = Seen {
+        body: body.clone(),
+        authorization: authorization.map(|value| value.to_str().unwrap().to_owned()),
+        key,
+    };
+    shared.seen.lock().unwrap().push(seen);
+    (text, name, argument)
+}
+
 /// What a stream does next.
-enum Piece {
+pub(super) enum Piece {
     Text(String),
     Raw(String),
     Tool(String),
@@ -186,7 +215,7 @@ enum Piece {
     Cut,
 }
 
-fn pieces(name: &str, argument: &str, text: &str) -> Vec<Piece> {
+pub(super) fn pieces(name: &str, argument: &str, text: &str) -> Vec<Piece> {
     let forever = Duration::from_secs(600);
     match name {
         "say" => vec![Piece::Text(argument.to_owned()), Piece::Finish("stop")],
@@ -216,7 +245,7 @@ fn pieces(name: &str, argument: &str, text: &str) -> Vec<Piece> {
     }
 }
 
-fn tool_pieces(name: &str) -> Vec<Piece> {
+pub(super) fn tool_pieces(name: &str) -> Vec<Piece> {
     vec![Piece::Tool(name.to_owned()), Piece::Finish("tool_calls")]
 }
 
@@ -229,41 +258,54 @@ impl Drop for OpenGuard {
 }
 
 fn stream(shared: &Arc<Shared>, pieces: Vec<Piece>) -> Response {
+    stream_as(shared, pieces, "text/event-stream", encode)
+}
+
+fn encode(piece: &Piece) -> String {
+    let chunk = |delta: Value, finish: Value| {
+        let chunk = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m1",
+            "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
+        format!("data: {chunk}\n\n")
+    };
+    match piece {
+        Piece::Text(text) => chunk(json!({"content": text}), Value::Null),
+        Piece::Tool(name) => {
+            let call = json!({"tool_calls": [{"index": 0, "id": "call_1", "type": "function",
+                "function": {"name": name, "arguments": "{\"a\":1}"}}]});
+            chunk(call, Value::Null)
+        }
+        Piece::Finish(reason) => {
+            let usage = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m1",
+                "choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}});
+            format!("{}data: {usage}\n\ndata: [DONE]\n\n", chunk(json!({}), json!(reason)))
+        }
+        Piece::Raw(_) | Piece::Pause(_) | Piece::Cut => String::new(),
+    }
+}
+
+/// Plays the pieces, each written by `encode`.
+pub(super) fn stream_as(
+    shared: &Arc<Shared>,
+    pieces: Vec<Piece>,
+    content_type: &'static str,
+    encode: fn(&Piece) -> String,
+) -> Response {
     shared.open.fetch_add(1, Ordering::SeqCst);
     let guard = OpenGuard(Arc::clone(shared));
     let (sender, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(1);
     tokio::spawn(async move {
         let _guard = guard;
-        let chunk = |delta: Value, finish: Value| {
-            let chunk = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m1",
-                "choices": [{"index": 0, "delta": delta, "finish_reason": finish}]});
-            Ok(Bytes::from(format!("data: {chunk}\n\n")))
-        };
         for piece in pieces {
-            let sent = match piece {
-                Piece::Text(text) => sender.send(chunk(json!({"content": text}), Value::Null)).await,
-                Piece::Raw(text) => sender.send(Ok(Bytes::from(text))).await,
-                Piece::Tool(name) => {
-                    let call = json!({"tool_calls": [{"index": 0, "id": "call_1", "type": "function",
-                        "function": {"name": name, "arguments": "{\"a\":1}"}}]});
-                    sender.send(chunk(call, Value::Null)).await
-                }
+            let sent = match &piece {
+                Piece::Raw(text) => sender.send(Ok(Bytes::from(text.clone()))).await,
                 Piece::Pause(pause) => {
                     tokio::select! {
-                        () = tokio::time::sleep(pause) => Ok(()),
+                        () = tokio::time::sleep(*pause) => Ok(()),
                         () = sender.closed() => return,
                     }
                 }
-                Piece::Finish(reason) => {
-                    let usage = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m1",
-                        "choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}});
-                    let end = format!("data: {usage}\n\ndata: [DONE]\n\n");
-                    match sender.send(chunk(json!({}), json!(reason))).await {
-                        Ok(()) => sender.send(Ok(Bytes::from(end))).await,
-                        gone => gone,
-                    }
-                }
                 Piece::Cut => sender.send(Err(std::io::Error::other("cut"))).await,
+                said => sender.send(Ok(Bytes::from(encode(said)))).await,
             };
             if sent.is_err() {
                 return;
@@ -271,7 +313,7 @@ fn stream(shared: &Arc<Shared>, pieces: Vec<Piece>) -> Response {
         }
     });
     let body = tokio_stream(receiver);
-    ([("content-type", "text/event-stream")], Body::from_stream(body)).into_response()
+    ([("content-type", content_type)], Body::from_stream(body)).into_response()
 }
 
 fn tokio_stream<T: Send + 'static>(receiver: mpsc::Receiver<T>) -> impl futures_util::Stream<Item = T> + Send {

@@ -74,12 +74,18 @@ impl RunTask {
             .filter_map(|message| transcript::from_model(message, now_ms))
             .collect();
         if !outcome.text.is_empty() || !outcome.tool_calls.is_empty() {
-            kept.push(transcript::assistant_message(outcome, produced.api, self.cost(outcome)));
+            let cost = self.cost(outcome);
+            kept.push(transcript::assistant_message(
+                outcome,
+                produced.api,
+                &produced.seals,
+                cost,
+            ));
         }
         kept
     }
 
-    fn cost(&self, outcome: &RunOutcome) -> f64 {
+    pub(super) fn cost(&self, outcome: &RunOutcome) -> f64 {
         let entry = outcome.model.as_ref().and_then(|model| self.live.models.entry(model));
         let usage = &outcome.usage;
         let tokens = [usage.input, usage.output, usage.cache_read, usage.cache_write];

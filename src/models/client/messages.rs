@@ -177,6 +177,7 @@ fn assistant(message: &ChatMessage<'_>, index: usize) -> Option<Message> {
             .filter(|reasoning| !reasoning.0.is_empty())
             .map(|reasoning| reasoning.0.clone().into_owned()),
         tool_calls,
+        sealed: None,
     })
 }
 
@@ -230,6 +231,7 @@ fn pair_tools(entries: Vec<Message>) -> Vec<Message> {
                 text,
                 reasoning,
                 mut tool_calls,
+                sealed,
             } if !tool_calls.is_empty() => {
                 let mut results = Vec::new();
                 while let Some(result) = rest.next_if(|next| matches!(next, Message::Tool { .. })) {
@@ -243,6 +245,7 @@ fn pair_tools(entries: Vec<Message>) -> Vec<Message> {
                         text,
                         reasoning,
                         tool_calls,
+                        sealed,
                     });
                 }
                 let mut strays = Vec::new();

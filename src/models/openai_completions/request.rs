@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 
 use crate::domain::model::{ModelCall, ToolChoice, ToolSpec};
 use crate::domain::{Message, Part, ToolCall};
+use crate::models::data_url::DataUrl;
 
 /// What the provider adds to a call.
 #[derive(Debug, Clone, Copy, Default)]
@@ -120,6 +121,7 @@ impl Serialize for Messages<'_> {
                     text,
                     reasoning,
                     tool_calls,
+                    ..
                 } => list.serialize_element(&Assistant {
                     role: "assistant",
                     // Beside tool calls, no text is null: some servers take an empty string for an answer.
@@ -167,17 +169,6 @@ struct InputAudio<'a> {
 #[derive(Serialize)]
 struct ImageUrl<'a> {
     url: DataUrl<'a>,
-}
-
-struct DataUrl<'a> {
-    mime: &'a str,
-    data: &'a str,
-}
-
-impl Serialize for DataUrl<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&format_args!("data:{};base64,{}", self.mime, self.data))
-    }
 }
 
 impl<'a> From<&'a Part> for WirePart<'a> {

@@ -3,8 +3,11 @@ mod reading;
 mod request;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
+use crate::base::Secret;
+use crate::config::{ModelEntry, RestPolicy};
 use crate::domain::Message;
 use crate::domain::model::{ModelEvent, ToolChoice};
 use crate::models::demo::Demo;
@@ -31,6 +34,7 @@ fn line(event: &ModelEvent) -> String {
         ModelEvent::ToolCallStart { index, id, name } => format!("call {index} {id} {name}"),
         ModelEvent::ToolCallArguments { index, delta } => format!("arguments {index} {delta}"),
         ModelEvent::Logprobs(object) => format!("logprobs {object}"),
+        ModelEvent::Seal(seal) => format!("seal {seal:?}"),
         ModelEvent::Finish { reason, usage } => match usage {
             None => format!("finish {}", reason.as_str()),
             Some(usage) => format!(

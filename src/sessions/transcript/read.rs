@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::PLAIN_REASONING;
-use crate::domain::{Message, Part, ToolCall};
+use crate::domain::{Message, Part, Seal, Sealed, ToolCall};
 use crate::store::StoredMessage;
 
 #[derive(Deserialize)]
@@ -21,6 +21,12 @@ struct Body<'a> {
     tool_call_id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     tool_name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    api: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    provider: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    model: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +46,10 @@ struct Block<'a> {
     thinking: Option<String>,
     #[serde(borrow, default)]
     thinking_signature: Option<Cow<'a, str>>,
+    #[serde(default)]
+    redacted: bool,
+    #[serde(default)]
+    thought_signature: Option<String>,
     #[serde(default)]
     id: Option<String>,
     #[serde(default)]
@@ -96,13 +106,23 @@ fn assistant(body: &Body<'_>) -> Option<Message> {
     let text = text_of(&blocks);
     let mut reasoning = String::new();
     let mut tool_calls = Vec::new();
+    let mut seals = Vec::new();
     for block in blocks {
         match &*block.kind {
             "thinking" if block.thinking_signature.as_deref() == Some(PLAIN_REASONING) => {
                 reasoning.push_str(block.thinking.as_deref().unwrap_or_default());
             }
+            "thinking" => seals.extend(seal(block)),
             // Nobody answered the calls of an aborted turn; providers refuse calls without results.
-            "toolCall" if stop != Some("aborted") => tool_calls.extend(call(block)),
+            "toolCall" if stop != Some("aborted") => {
+                if let (Some(id), Some(signature)) = (&block.id, &block.thought_signature) {
+                    seals.push(Seal::Call {
+                        id: id.clone(),
+                        signature: signature.clone(),
+                    });
+                }
+                tool_calls.extend(call(block));
+            }
             _ => {}
         }
     }
@@ -113,7 +133,32 @@ fn assistant(body: &Body<'_>) -> Option<Message> {
         text,
         reasoning: (!reasoning.is_empty()).then_some(reasoning),
         tool_calls,
+        sealed: sealed(body, seals),
     })
+}
+
+fn seal(block: Block<'_>) -> Option<Seal> {
+    let signature = block.thinking_signature.filter(|text| !text.is_empty())?.into_owned();
+    Some(if block.redacted {
+        Seal::Hidden(signature)
+    } else {
+        Seal::Thought {
+            text: block.thinking.unwrap_or_default(),
+            signature,
+        }
+    })
+}
+
+fn sealed(body: &Body<'_>, seals: Vec<Seal>) -> Option<Arc<Sealed>> {
+    if seals.is_empty() {
+        return None;
+    }
+    Some(Arc::new(Sealed {
+        api: Arc::from(body.api.as_deref()?),
+        provider: Arc::from(body.provider.as_deref()?),
+        model: Arc::from(body.model.as_deref()?),
+        seals,
+    }))
 }
 
 fn call(block: Block<'_>) -> Option<ToolCall> {
@@ -144,6 +189,8 @@ fn blocks(content: Option<&RawValue>) -> Vec<Block<'_>> {
             format: None,
             thinking: None,
             thinking_signature: None,
+            redacted: false,
+            thought_signature: None,
             id: None,
             name: None,
             arguments: None,

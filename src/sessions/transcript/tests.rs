@@ -29,6 +29,7 @@ fn turn<'a>(model: &'a ModelRef, text: &'a str, tool_calls: &'a [ToolCall], stop
         text,
         reasoning: "",
         tool_calls,
+        seals: &[],
         api: "openai-completions",
         model: Some(model),
         usage: Usage {
@@ -77,6 +78,7 @@ fn an_assistant_turn_with_calls_is_written_in_upstreams_form_and_read_back() {
             text: "let me check".into(),
             reasoning: None,
             tool_calls: calls.to_vec(),
+            sealed: None,
         })
     );
 }
@@ -190,4 +192,52 @@ fn a_damaged_body_gives_a_placeholder_instead_of_broken_json() {
         let view: Value = serde_json::from_str(history_view(&message, limit).get()).unwrap();
         assert_eq!(view["__openclaw"]["id"], "4a5521bf");
     }
+}
+
+#[test]
+fn what_a_provider_sealed_is_written_in_upstreams_form_and_read_back_with_its_maker() {
+    let model = model();
+    let calls = [ToolCall {
+        id: "call_A".into(),
+        name: "read".into(),
+        arguments: "{}".into(),
+    }];
+    let seals = vec![
+        Seal::Thought {
+            text: "need a tool".into(),
+            signature: "c2ln".into(),
+        },
+        Seal::Hidden("b3A=".into()),
+        Seal::Call {
+            id: "call_A".into(),
+            signature: "Y2FsbA==".into(),
+        },
+    ];
+    let message = turn_message(&AssistantTurn {
+        seals: &seals,
+        ..turn(&model, "let me check", &calls, StopReason::ToolUse)
+    });
+    assert_eq!(
+        json_of(&message)["content"],
+        json!([
+            {"type": "thinking", "thinking": "need a tool", "thinkingSignature": "c2ln"},
+            {"type": "thinking", "thinking": "", "thinkingSignature": "b3A=", "redacted": true},
+            {"type": "text", "text": "let me check"},
+            {"type": "toolCall", "id": "call_A", "name": "read", "arguments": {}, "thoughtSignature": "Y2FsbA=="},
+        ])
+    );
+    let Some(read @ Message::Assistant { sealed: Some(_), .. }) = to_model(&stored(&message)) else {
+        panic!("the seals are lost");
+    };
+    let Message::Assistant {
+        sealed: Some(sealed), ..
+    } = &read
+    else {
+        panic!("the seals are lost");
+    };
+    assert_eq!(sealed.made_by("openai-completions", "mock", "m1"), seals);
+    assert!(sealed.made_by("openai-completions", "mock", "other").is_empty());
+    let again = from_model(&read, 5).unwrap();
+    assert_eq!(json_of(&again)["content"], json_of(&message)["content"]);
+    assert_eq!(json_of(&again)["model"], "m1");
 }

@@ -44,6 +44,7 @@ fn of_items(instructions: Option<&str>, items: &[Item<'_>]) -> Result<Dialogue<I
                             text: text.into_owned(),
                             reasoning: reasoning.take(),
                             tool_calls: Vec::new(),
+                            sealed: None,
                         });
                     }
                 }
@@ -240,6 +241,7 @@ fn push_call(entries: &mut Vec<Message>, call: ToolCall, reasoning: &mut Option<
         text: String::new(),
         reasoning: reasoning.take(),
         tool_calls: vec![call],
+        sealed: None,
     });
 }
 

@@ -81,6 +81,7 @@ fn calls_join_the_assistant_message_before_them_and_outputs_answer_them() {
         text,
         reasoning,
         tool_calls,
+        ..
     } = &dialogue.history[1]
     else {
         panic!("{:?}", dialogue.history);
@@ -499,7 +500,7 @@ fn what_is_put_out_can_be_put_in() {
     let output = r#"[{"type":"function_call_output","call_id":"a","output":"42"}]"#;
     let dialogue = dialogue(None, &[list, output]).unwrap();
     assert!(
-        matches!(&dialogue.history[..], [Message::Assistant { text, reasoning: Some(_), tool_calls }]
+        matches!(&dialogue.history[..], [Message::Assistant { text, reasoning: Some(_), tool_calls, .. }]
         if text == "Hi" && tool_calls.len() == 1)
     );
     assert_eq!(dialogue.tool_results.len(), 1);

@@ -85,8 +85,12 @@ fn settings(base_url: &str, idle: Option<Duration>) -> ProviderSettings {
         base_url: base_url.to_owned(),
         api: API.to_owned(),
         api_key: Ok(Some(Secret::new("sk-mock-secret"))),
+        key_is_bearer: false,
         headers: vec![("x-tenant".to_owned(), Secret::new("blue-team"))],
         idle_timeout: idle,
+        overrides: Vec::new(),
+        accounts: Vec::new(),
+        rest: RestPolicy::default(),
         models: vec![ModelEntry {
             id: "m1".to_owned(),
             max_tokens: 77,
@@ -334,17 +338,6 @@ async fn a_finished_stream_gives_its_connection_back() {
             tokio::task::yield_now().await;
         }
     }
-}
-
-#[test]
-fn deadlines_apply_to_the_internet_and_where_configured() {
-    let public = Url::parse("https://api.example.com/v1").unwrap();
-    let private = Url::parse("http://192.168.1.9:8000/v1").unwrap();
-    let set = Some(Duration::from_secs(5));
-    assert_eq!(Deadlines::new(None, &public).first_byte, Some(DEFAULT_IDLE));
-    assert_eq!(Deadlines::new(None, &private).idle, None);
-    assert_eq!(Deadlines::new(set, &private).idle, set);
-    assert_eq!(Deadlines::new(set, &public).whole_answer, set);
 }
 
 #[test]

@@ -1,9 +1,12 @@
 use std::collections::VecDeque;
 
 use super::*;
+use crate::models::answer::Decoder as _;
+use crate::models::draft::Draft;
 
 fn assembler() -> Assembler {
-    Assembler::new(Arc::from("mock"), Arc::from([Secret::new("sk-secret-1")]), false)
+    let secrets = Arc::from([Secret::new("sk-secret-1")]);
+    Assembler::new(Draft::new(Arc::from("mock"), secrets, false))
 }
 
 /// Chunks as one answer; the error's class ends the list.
@@ -161,7 +164,7 @@ fn an_empty_answer_is_a_failure_except_at_the_token_limit_or_after_a_tool() {
     assert_eq!(read(&[stop], true), ["error malformed"]);
     let length = r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#;
     assert_eq!(read(&[length], true), ["finish length"]);
-    let mut after_tool = Assembler::new(Arc::from("mock"), Arc::from([]), true);
+    let mut after_tool = Assembler::new(Draft::new(Arc::from("mock"), Arc::from([]), true));
     after_tool.take_chunk(stop.as_bytes(), &mut VecDeque::new()).unwrap();
     assert!(after_tool.finish(true).is_ok());
 }

@@ -98,6 +98,7 @@ fn a_tool_round_is_replayed_with_reasoning_and_matching_ids() {
                 name: "get_weather".into(),
                 arguments: r#"{"city":"Paris"}"#.into(),
             }],
+            sealed: None,
         }),
         Arc::new(Message::Tool {
             call_id: "call_1".into(),

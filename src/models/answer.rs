@@ -11,10 +11,10 @@ use http_body::Body as _;
 use reqwest::{Body, Response};
 use tokio::time::{Instant, Sleep};
 
-use super::chunk::Assembler;
+use super::failure::call_error;
+use super::lines::Lines;
+use super::sse::{Event, EventTooLarge, Splitter};
 use crate::domain::model::{CallError, CallErrorClass, ModelEvent};
-use crate::models::failure::call_error;
-use crate::models::sse::Splitter;
 
 /// Largest single event; one delta is a few hundred bytes, a large tool call in one piece a few hundred kilobytes.
 const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
@@ -22,14 +22,79 @@ const MAX_EVENT_BYTES: usize = 4 * 1024 * 1024;
 /// After the reason for the end only usage can come; a provider that keeps silent then has answered.
 const FINISH_GRACE: Duration = Duration::from_secs(5);
 
-/// After `[DONE]` the end of the body is read so that the connection can be used again.
+/// After the provider's own end mark the end of the body is read so that the connection can be used again.
 const DRAIN_GRACE: Duration = Duration::from_millis(100);
 
+/// Reads the pieces of one answer of a dialect. Pure.
+pub trait Decoder: Send + Unpin + 'static {
+    /// The provider's id, for messages.
+    fn provider(&self) -> &str;
+
+    /// Reads one piece. `Complete`: the provider marked the end; nothing of use follows.
+    fn take(&mut self, event: Event<'_>, ready: &mut VecDeque<ModelEvent>) -> Result<Flow, CallError>;
+
+    /// Whether the reason for the end has come; only usage can follow.
+    fn is_finishing(&self) -> bool;
+
+    /// The last event. `is_complete`: the provider marked the end itself, so that it is no cut.
+    fn finish(&mut self, is_complete: bool) -> Result<ModelEvent, CallError>;
+}
+
+/// Whether more pieces are expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flow {
+    /// The answer goes on.
+    More,
+    /// The provider marked its end.
+    Complete,
+}
+
+/// How a body is cut into pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Server-sent events.
+    Sse,
+    /// One JSON value per line.
+    Lines,
+}
+
+#[derive(Debug)]
+enum Frames {
+    Sse(Splitter),
+    Lines(Lines),
+}
+
+impl Frames {
+    fn new(framing: Framing) -> Self {
+        match framing {
+            Framing::Sse => Self::Sse(Splitter::new(MAX_EVENT_BYTES)),
+            Framing::Lines => Self::Lines(Lines::new(MAX_EVENT_BYTES)),
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8], mut on_event: impl FnMut(Event<'_>)) -> Result<(), EventTooLarge> {
+        match self {
+            Self::Sse(splitter) => splitter.push(bytes, on_event),
+            Self::Lines(lines) => lines.push(bytes, |data| on_event(Event { name: "", data })),
+        }
+    }
+
+    fn finish(&mut self, mut on_event: impl FnMut(Event<'_>)) -> Result<(), EventTooLarge> {
+        match self {
+            Self::Sse(splitter) => splitter.finish(on_event),
+            Self::Lines(lines) => {
+                lines.finish(|data| on_event(Event { name: "", data }));
+                Ok(())
+            }
+        }
+    }
+}
+
 /// Events of one streamed answer.
-pub(super) struct Answer {
+pub struct Answer<D> {
     body: Body,
-    splitter: Splitter,
-    assembler: Assembler,
+    frames: Frames,
+    decoder: D,
     ready: VecDeque<ModelEvent>,
     phase: Phase,
     idle: Option<Duration>,
@@ -47,12 +112,13 @@ enum Phase {
     Ended,
 }
 
-impl Answer {
-    pub(super) fn new(response: Response, assembler: Assembler, idle: Option<Duration>) -> Self {
+impl<D: Decoder> Answer<D> {
+    /// Nothing is read before the first poll. `idle`: longest silence between two pieces of the body.
+    pub fn new(response: Response, framing: Framing, decoder: D, idle: Option<Duration>) -> Self {
         Self {
             body: Body::from(response),
-            splitter: Splitter::new(MAX_EVENT_BYTES),
-            assembler,
+            frames: Frames::new(framing),
+            decoder,
             ready: VecDeque::new(),
             phase: Phase::Reading,
             idle,
@@ -63,15 +129,15 @@ impl Answer {
 
     fn take(&mut self, bytes: &Bytes) {
         let Self {
-            splitter,
-            assembler,
+            frames,
+            decoder,
             ready,
             phase,
             ..
         } = self;
-        let split = splitter.push(bytes, |event| take_event(event.data, assembler, ready, phase));
+        let split = frames.push(bytes, |event| take_event(event, decoder, ready, phase));
         if let Err(error) = split {
-            let message = format!("provider `{}`: {error}", self.assembler.provider());
+            let message = format!("provider `{}`: {error}", self.decoder.provider());
             self.phase = Phase::Failed(call_error(CallErrorClass::Malformed, message));
         }
     }
@@ -79,18 +145,18 @@ impl Answer {
     /// The body ended, `broken` or not.
     fn end(&mut self, broken: Option<&reqwest::Error>) {
         let Self {
-            splitter,
-            assembler,
+            frames,
+            decoder,
             ready,
             phase,
             ..
         } = self;
         // The flushed rest is shorter than what was accepted before.
-        let flushed = splitter.finish(|event| take_event(event.data, assembler, ready, phase));
+        let flushed = frames.finish(|event| take_event(event, decoder, ready, phase));
         if flushed.is_err() || !matches!(self.phase, Phase::Reading) {
             return;
         }
-        self.phase = match self.assembler.finish(false) {
+        self.phase = match self.decoder.finish(false) {
             Ok(finish) => {
                 self.ready.push_back(finish);
                 Phase::Ended
@@ -100,15 +166,15 @@ impl Answer {
                 CallErrorClass::Network,
                 format!(
                     "the connection to provider `{}` broke in the middle of the answer",
-                    self.assembler.provider()
+                    self.decoder.provider()
                 ),
             )),
         };
     }
 
     fn silence(&mut self) {
-        self.phase = match (&self.phase, self.assembler.is_finishing()) {
-            (Phase::Reading, true) => match self.assembler.finish(false) {
+        self.phase = match (&self.phase, self.decoder.is_finishing()) {
+            (Phase::Reading, true) => match self.decoder.finish(false) {
                 Ok(finish) => {
                     self.ready.push_back(finish);
                     Phase::Ended
@@ -119,7 +185,7 @@ impl Answer {
                 CallErrorClass::Timeout,
                 format!(
                     "provider `{}` sent nothing for {} s",
-                    self.assembler.provider(),
+                    self.decoder.provider(),
                     self.idle.unwrap_or_default().as_secs()
                 ),
             )),
@@ -131,7 +197,7 @@ impl Answer {
     fn poll_silence(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let limit = match self.phase {
             Phase::Draining => Some(DRAIN_GRACE),
-            _ if self.assembler.is_finishing() => Some(FINISH_GRACE),
+            _ if self.decoder.is_finishing() => Some(FINISH_GRACE),
             _ => self.idle,
         };
         let Some(limit) = limit else {
@@ -146,33 +212,32 @@ impl Answer {
     }
 }
 
-fn take_event(data: &[u8], assembler: &mut Assembler, ready: &mut VecDeque<ModelEvent>, phase: &mut Phase) {
+fn take_event<D: Decoder>(event: Event<'_>, decoder: &mut D, ready: &mut VecDeque<ModelEvent>, phase: &mut Phase) {
     if !matches!(phase, Phase::Reading) {
         return;
     }
-    if data.trim_ascii() == b"[DONE]" {
-        *phase = match assembler.finish(true) {
-            Ok(finish) => {
-                ready.push_back(finish);
-                Phase::Draining
-            }
-            Err(error) => Phase::Failed(error),
-        };
-    } else if !data.is_empty()
-        && let Err(error) = assembler.take_chunk(data, ready)
-    {
-        *phase = Phase::Failed(error);
+    let taken = decoder.take(event, ready).and_then(|flow| match flow {
+        Flow::More => Ok(None),
+        Flow::Complete => decoder.finish(true).map(Some),
+    });
+    match taken {
+        Ok(None) => {}
+        Ok(Some(finish)) => {
+            ready.push_back(finish);
+            *phase = Phase::Draining;
+        }
+        Err(error) => *phase = Phase::Failed(error),
     }
 }
 
-impl Stream for Answer {
+impl<D: Decoder> Stream for Answer<D> {
     type Item = Result<ModelEvent, CallError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
             let is_finish = matches!(this.ready.front(), Some(ModelEvent::Finish { .. }));
-            // The end of the body usually arrives with `[DONE]`: read it before the reader leaves with `Finish`.
+            // The end of the body usually arrives with the end mark: read it before the reader leaves with `Finish`.
             if is_finish && matches!(this.phase, Phase::Draining) && this.poll_end(cx).is_ready() {
                 this.phase = Phase::Ended;
             }
@@ -216,7 +281,7 @@ impl Stream for Answer {
     }
 }
 
-impl Answer {
+impl<D: Decoder> Answer<D> {
     /// Reads to the end of the body; ready when there is nothing more to come.
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
