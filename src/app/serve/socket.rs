@@ -23,8 +23,9 @@ use tokio_rustls::server::TlsStream;
 
 use super::pace::Pace;
 
-/// From the end of the peer's side to giving up on the request at work.
-const HALF_CLOSED: Duration = Duration::from_secs(1);
+/// From the end of the peer's side to giving up on the request at work. A closed socket looks the same, and its run must
+/// let go of the provider within a second.
+const HALF_CLOSED: Duration = Duration::from_millis(400);
 /// Silence that ends lingering.
 const LINGER_SILENCE: Duration = Duration::from_secs(2);
 /// Longest lingering.
