@@ -10,6 +10,7 @@
     reason = "a test that meets the unexpected must fail loudly"
 )]
 
+#[expect(dead_code, reason = "the other suite uses the rest")]
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -22,6 +23,7 @@ mod devices;
 mod dialects;
 mod durability;
 mod fallback;
+mod front_ends;
 mod hostile;
 mod house;
 mod http;

@@ -79,7 +79,7 @@ fn answer(dialect: Dialect, shared: &Arc<Shared>, headers: &HeaderMap, body: &[u
     let pieces = if name == "tool" && !is_after_tool(&body) {
         tool_pieces(&argument)
     } else {
-        pieces(&name, &argument, &text)
+        pieces(shared, &name, &argument, &text)
     };
     stream_as(shared, pieces, dialect.content_type, dialect.encode)
 }
@@ -107,7 +107,7 @@ fn anthropic(piece: &Piece) -> String {
             json!({"type": "ping"}),
             json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}),
         ]),
-        Piece::Tool(name) => sse(&[
+        Piece::Tool(_, name) => sse(&[
             json!({"type": "content_block_start", "index": 1,
                 "content_block": {"type": "tool_use", "id": "toolu_1", "name": name, "input": {}}}),
             json!({"type": "content_block_delta", "index": 1,
@@ -133,7 +133,7 @@ fn anthropic(piece: &Piece) -> String {
 fn responses(piece: &Piece) -> String {
     match piece {
         Piece::Text(text) => sse(&[json!({"type": "response.output_text.delta", "output_index": 0, "delta": text})]),
-        Piece::Tool(name) => sse(&[
+        Piece::Tool(_, name) => sse(&[
             json!({"type": "response.output_item.added", "output_index": 1,
                 "item": {"type": "function_call", "id": "fc_1", "call_id": "call_1", "name": name, "arguments": ""}}),
             json!({"type": "response.function_call_arguments.delta", "output_index": 1, "delta": "{\"a\":1}"}),
@@ -157,7 +157,7 @@ fn google(piece: &Piece) -> String {
     let part = |part: Value| json!({"candidates": [{"content": {"role": "model", "parts": [part]}}]});
     match piece {
         Piece::Text(text) => sse(&[part(json!({"text": text}))]),
-        Piece::Tool(name) => sse(&[part(
+        Piece::Tool(_, name) => sse(&[part(
             json!({"functionCall": {"id": "c1", "name": name, "args": {"a": 1}}}),
         )]),
         Piece::Finish(reason) => {
@@ -172,7 +172,7 @@ fn google(piece: &Piece) -> String {
 fn ollama(piece: &Piece) -> String {
     let line = match piece {
         Piece::Text(text) => json!({"message": {"role": "assistant", "content": text}, "done": false}),
-        Piece::Tool(name) => json!({"message": {"role": "assistant", "content": "",
+        Piece::Tool(_, name) => json!({"message": {"role": "assistant", "content": "",
             "tool_calls": [{"function": {"name": name, "arguments": {"a": 1}}}]}, "done": false}),
         Piece::Finish(reason) => json!({"message": {"role": "assistant", "content": ""}, "done": true,
             "done_reason": reason, "prompt_eval_count": 11, "eval_count": 7}),

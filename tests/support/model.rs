@@ -1,9 +1,15 @@
 //! A scripted model provider. It speaks chat completions here and every other dialect in `dialects`.
 //!
 //! The newest user message picks the behaviour: `[[say:TEXT]]`, `[[slow:MS]]` (six pieces with pauses), `[[stall]]`
-//! (one piece, then silence), `[[silent]]`, `[[cut]]`, `[[garbage]]`, `[[status:CODE]]`, `[[tool:NAME]]`, `[[length]]`,
-//! `[[only:KEY:CODE]]` (any other credential is refused with that status), `[[raw]]` followed by SSE text. Without a directive it answers `Hello from the double.`.
+//! (one piece, then silence), `[[silent]]`, `[[cut]]`, `[[garbage]]`, `[[status:CODE]]`, `[[tool:NAME]]` (or several, with
+//! commas), `[[length]]`, `[[only:KEY:CODE]]` (any other credential is refused with that status), `[[raw]]` followed by SSE
+//! text, `[[steps:N]]` (pieces `t0 `, `t1 `, ... each sent once it is confirmed), `[[together:N:ID]]` (five pieces `ID.0 `,
+//! ... each sent when N such answers are ready to send theirs). Without a directive it answers `Hello from the double.`.
+//!
+//! Client programs reach it at `/control/open` (answers being written), `/control/last` (newest request body) and
+//! `POST /control/confirm`.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,14 +17,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::mpsc;
+use tokio::sync::{Barrier, Semaphore, mpsc};
 
 use super::dialects;
 
@@ -54,10 +60,19 @@ impl Seen {
     }
 }
 
-#[derive(Default)]
 pub(super) struct Shared {
     seen: Mutex<Vec<Seen>>,
     open: AtomicUsize,
+    confirmed: Semaphore,
+    /// One per number of answers that go together.
+    rounds: Mutex<HashMap<usize, Arc<Barrier>>>,
+}
+
+impl Shared {
+    fn round(&self, size: usize) -> Arc<Barrier> {
+        let mut rounds = self.rounds.lock().unwrap();
+        Arc::clone(rounds.entry(size).or_insert_with(|| Arc::new(Barrier::new(size))))
+    }
 }
 
 /// A running provider double.
@@ -75,9 +90,20 @@ impl ModelDouble {
     pub async fn start_at(address: SocketAddr) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared {
+            seen: Mutex::default(),
+            open: AtomicUsize::new(0),
+            confirmed: Semaphore::new(0),
+            rounds: Mutex::default(),
+        });
         let app = Router::new()
-            .route("/v1/chat/completions", post(complete))
+            .route(
+                "/v1/chat/completions",
+                post(complete).layer(DefaultBodyLimit::disable()),
+            )
+            .route("/control/open", get(open_answers))
+            .route("/control/last", get(last_body))
+            .route("/control/confirm", post(confirm))
             .merge(dialects::routes())
             .with_state(Arc::clone(&shared));
         let server = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
@@ -105,7 +131,12 @@ impl ModelDouble {
             .collect()
     }
 
-    /// Streams that are being written now.
+    /// Lets the next piece of a `[[steps:N]]` answer go.
+    pub fn confirm(&self) {
+        self.shared.confirmed.add_permits(1);
+    }
+
+    /// Answers that are being written now.
     pub fn open(&self) -> usize {
         self.shared.open.load(Ordering::SeqCst)
     }
@@ -149,6 +180,19 @@ fn directive(text: &str) -> Option<(String, String)> {
     Some((name.to_owned(), argument.to_owned()))
 }
 
+async fn open_answers(State(shared): State<Arc<Shared>>) -> String {
+    shared.open.load(Ordering::SeqCst).to_string()
+}
+
+async fn last_body(State(shared): State<Arc<Shared>>) -> Response {
+    let newest = shared.seen.lock().unwrap().last().map(|seen| seen.body.clone());
+    axum::Json(newest).into_response()
+}
+
+async fn confirm(State(shared): State<Arc<Shared>>) {
+    shared.confirmed.add_permits(1);
+}
+
 async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap();
     let (text, mut name, argument) = script(&shared, &headers, &body);
@@ -171,9 +215,17 @@ async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: B
                 .into_response()
         }
         "garbage" => ([("content-type", "application/json")], "<html>not json").into_response(),
-        _ if body["stream"] != true => whole(&name, &argument, &text).await,
-        "tool" => stream(&shared, tool_pieces(&argument)),
-        _ => stream(&shared, pieces(&name, &argument, &text)),
+        _ => {
+            let pieces = match name.as_str() {
+                "tool" => tool_pieces(&argument),
+                _ => pieces(&shared, &name, &argument, &text),
+            };
+            if body["stream"] == true {
+                stream(&shared, pieces)
+            } else {
+                whole(&shared, pieces).await
+            }
+        }
     }
 }
 
@@ -209,13 +261,16 @@ pub(super) fn script(shared: &Shared, headers: &HeaderMap, body: &Value) -> (Str
 pub(super) enum Piece {
     Text(String),
     Raw(String),
-    Tool(String),
+    /// A call: its place among the calls, and the tool.
+    Tool(usize, String),
     Pause(Duration),
+    Confirmed,
+    Together(Arc<Barrier>),
     Finish(&'static str),
     Cut,
 }
 
-pub(super) fn pieces(name: &str, argument: &str, text: &str) -> Vec<Piece> {
+pub(super) fn pieces(shared: &Shared, name: &str, argument: &str, text: &str) -> Vec<Piece> {
     let forever = Duration::from_secs(600);
     match name {
         "say" => vec![Piece::Text(argument.to_owned()), Piece::Finish("stop")],
@@ -234,6 +289,22 @@ pub(super) fn pieces(name: &str, argument: &str, text: &str) -> Vec<Piece> {
             Piece::Text("answer".to_owned()),
             Piece::Cut,
         ],
+        "steps" => {
+            let mut all: Vec<Piece> = (0..argument.parse().unwrap())
+                .flat_map(|n: usize| [Piece::Confirmed, Piece::Text(format!("t{n} "))])
+                .collect();
+            all.push(Piece::Finish("stop"));
+            all
+        }
+        "together" => {
+            let (size, id) = argument.split_once(':').unwrap();
+            let round = shared.round(size.parse().unwrap());
+            let mut all: Vec<Piece> = (0..5)
+                .flat_map(|n| [Piece::Together(Arc::clone(&round)), Piece::Text(format!("{id}.{n} "))])
+                .collect();
+            all.push(Piece::Finish("stop"));
+            all
+        }
         "length" => vec![Piece::Text("truncated".to_owned()), Piece::Finish("length")],
         "raw" => vec![Piece::Raw(text.split("[[raw]]").nth(1).unwrap_or_default().to_owned())],
         _ => vec![
@@ -245,11 +316,27 @@ pub(super) fn pieces(name: &str, argument: &str, text: &str) -> Vec<Piece> {
     }
 }
 
-pub(super) fn tool_pieces(name: &str) -> Vec<Piece> {
-    vec![Piece::Tool(name.to_owned()), Piece::Finish("tool_calls")]
+pub(super) fn tool_pieces(names: &str) -> Vec<Piece> {
+    let calls = names.split(',').enumerate();
+    let mut pieces: Vec<Piece> = calls.map(|(index, name)| Piece::Tool(index, name.to_owned())).collect();
+    pieces.push(Piece::Finish("tool_calls"));
+    pieces
 }
 
+fn tool_call(index: usize, name: &str) -> Value {
+    json!({"index": index, "id": format!("call_{}", index + 1), "type": "function",
+        "function": {"name": name, "arguments": "{\"a\":1}"}})
+}
+
+/// Counts an answer as open while it lives.
 struct OpenGuard(Arc<Shared>);
+
+impl OpenGuard {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.open.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(shared))
+    }
+}
 
 impl Drop for OpenGuard {
     fn drop(&mut self) {
@@ -269,17 +356,13 @@ fn encode(piece: &Piece) -> String {
     };
     match piece {
         Piece::Text(text) => chunk(json!({"content": text}), Value::Null),
-        Piece::Tool(name) => {
-            let call = json!({"tool_calls": [{"index": 0, "id": "call_1", "type": "function",
-                "function": {"name": name, "arguments": "{\"a\":1}"}}]});
-            chunk(call, Value::Null)
-        }
+        Piece::Tool(index, name) => chunk(json!({"tool_calls": [tool_call(*index, name)]}), Value::Null),
         Piece::Finish(reason) => {
             let usage = json!({"id": "c1", "object": "chat.completion.chunk", "created": 1, "model": "m1",
                 "choices": [], "usage": {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}});
             format!("{}data: {usage}\n\ndata: [DONE]\n\n", chunk(json!({}), json!(reason)))
         }
-        Piece::Raw(_) | Piece::Pause(_) | Piece::Cut => String::new(),
+        _ => String::new(),
     }
 }
 
@@ -290,14 +373,26 @@ pub(super) fn stream_as(
     content_type: &'static str,
     encode: fn(&Piece) -> String,
 ) -> Response {
-    shared.open.fetch_add(1, Ordering::SeqCst);
-    let guard = OpenGuard(Arc::clone(shared));
+    let guard = OpenGuard::new(shared);
+    let shared = Arc::clone(shared);
     let (sender, receiver) = mpsc::channel::<Result<Bytes, std::io::Error>>(1);
     tokio::spawn(async move {
         let _guard = guard;
         for piece in pieces {
             let sent = match &piece {
                 Piece::Raw(text) => sender.send(Ok(Bytes::from(text.clone()))).await,
+                Piece::Confirmed => {
+                    tokio::select! {
+                        permit = shared.confirmed.acquire() => { permit.unwrap().forget(); Ok(()) }
+                        () = sender.closed() => return,
+                    }
+                }
+                Piece::Together(round) => {
+                    tokio::select! {
+                        _ = round.wait() => Ok(()),
+                        () = sender.closed() => return,
+                    }
+                }
                 Piece::Pause(pause) => {
                     tokio::select! {
                         () = tokio::time::sleep(*pause) => Ok(()),
@@ -323,24 +418,21 @@ fn tokio_stream<T: Send + 'static>(receiver: mpsc::Receiver<T>) -> impl futures_
     .fuse()
 }
 
-async fn whole(name: &str, argument: &str, text: &str) -> Response {
+async fn whole(shared: &Arc<Shared>, pieces: Vec<Piece>) -> Response {
+    let _guard = OpenGuard::new(shared);
     let mut content = String::new();
     let mut finish = "stop";
-    let mut calls = Value::Null;
-    let all = if name == "tool" {
-        tool_pieces(argument)
-    } else {
-        pieces(name, argument, text)
-    };
-    for piece in all {
+    let mut calls = Vec::new();
+    for piece in pieces {
         match piece {
             Piece::Text(text) => content.push_str(&text),
             Piece::Raw(text) => return text.into_response(),
             Piece::Pause(pause) => tokio::time::sleep(pause).await,
             Piece::Finish(reason) => finish = reason,
-            Piece::Tool(name) => {
-                calls =
-                    json!([{"id": "call_1", "type": "function", "function": {"name": name, "arguments": "{\"a\":1}"}}]);
+            Piece::Tool(index, name) => calls.push(tool_call(index, &name)),
+            Piece::Confirmed => shared.confirmed.acquire().await.unwrap().forget(),
+            Piece::Together(round) => {
+                round.wait().await;
             }
             Piece::Cut => {
                 let body = futures_util::stream::iter([
@@ -352,8 +444,8 @@ async fn whole(name: &str, argument: &str, text: &str) -> Response {
         }
     }
     let mut message = json!({"role": "assistant", "content": content});
-    if !calls.is_null() {
-        message["tool_calls"] = calls;
+    if !calls.is_empty() {
+        message["tool_calls"] = json!(calls);
     }
     axum::Json(
         json!({"id": "c1", "object": "chat.completion", "created": 1, "model": "m1",

@@ -7,10 +7,10 @@ use crate::base::{AgentId, SessionKey};
 use crate::config::{AgentProfile, EmbeddingSettings, Snapshot};
 use crate::domain::model::ModelRef;
 use crate::domain::run::Conversation;
-use crate::domain::{Fault, FaultKind, Principal, Scope};
+use crate::domain::{Fault, FaultKind, Part, Principal, Scope};
 use crate::http::models::unknown;
 use crate::live::Live;
-use crate::models::client::Turn;
+use crate::models::client::{InputPart, Turn};
 
 /// Longest text that may name a conversation, bytes.
 const MAX_NAME: usize = 512;
@@ -185,14 +185,27 @@ fn conversation(
     }
     let chat = header(headers, "x-openwebui-chat-id");
     let name = match (chat, &turn.user) {
+        (Some(_), _) if is_task_of_open_webui(turn) => return Ok(forgotten(agent, keys)),
         (Some(chat), _) => format!("openai-chat:{}", checked(chat, "x-openwebui-chat-id")?),
         (None, Some(user)) => format!("{}:{}", keys.user, checked(user, "user")?),
-        (None, None) => {
-            let key = format!("agent:{agent}:{}:{}", keys.single, Uuid::new_v4());
-            return Ok(Conversation::Ephemeral(SessionKey::new(key)));
-        }
+        (None, None) => return Ok(forgotten(agent, keys)),
     };
     Ok(Conversation::Durable(SessionKey::new(format!("agent:{agent}:{name}"))))
+}
+
+fn forgotten(agent: &AgentId, keys: Keys) -> Conversation {
+    let key = format!("agent:{agent}:{}:{}", keys.single, Uuid::new_v4());
+    Conversation::Ephemeral(SessionKey::new(key))
+}
+
+/// Open WebUI asks for titles, tags, follow-ups and search queries under the id of the chat that they are about. Such a
+/// request brings what it needs in its one message, and is no turn of the chat.
+fn is_task_of_open_webui(turn: &Turn) -> bool {
+    let opens_as_task = |part: &InputPart| match part {
+        InputPart::Ready(Part::Text(text)) => text.trim_start().starts_with("### Task:"),
+        _ => false,
+    };
+    !turn.stream && turn.dialogue.history.is_empty() && turn.dialogue.input.first().is_some_and(opens_as_task)
 }
 
 /// A name as part of a key: lower case, bounded, without control characters.
