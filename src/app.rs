@@ -11,6 +11,7 @@ mod force;
 mod listening;
 mod lock;
 mod logs;
+mod reaper;
 mod reload;
 mod reset;
 mod run;

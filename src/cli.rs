@@ -15,6 +15,8 @@
 //! | `gateway status` | the probe succeeded, or `--no-probe` | down, refused |
 //! | `gateway probe` | any target reachable | none reachable |
 //! | `gateway health`, `gateway call`, `health` | answered | down, refused, method error |
+//! | `gateway ready` | the probe says yes | it says no, or the gateway is down |
+//! | `gateway token` | there is a shared token | this gateway has none |
 //! | `status` | the gateway answers | down, refused (the overview is printed all the same) |
 //! | `channels status` | the gateway answers | down, refused (config-only summary), invalid config |
 //! | `logs` | lines came from the gateway; `--follow` ended by Ctrl-C | down, refused (a local log file is shown all the same) |

@@ -32,6 +32,7 @@ pub mod redact;
 pub mod reload;
 pub mod rules;
 pub mod schema;
+pub mod secret_files;
 pub mod secrets;
 pub mod shell_env;
 pub mod snapshot;

@@ -16,7 +16,7 @@ use super::reload::{ReloadTask, keep_last_good};
 use super::serve::{self, BindError, ListenAddress};
 use super::signals::{Request, Signals};
 use super::sockets::SelfHandshake;
-use super::{drain, upkeep};
+use super::{drain, reaper, upkeep};
 use crate::agent::RawStream;
 use crate::config::Snapshot;
 use crate::lifecycle::Phase;
@@ -24,6 +24,7 @@ use crate::rpc::WsLog;
 use crate::settings::{RunSettings, WsLogStyle};
 use crate::store::Recovery;
 use crate::telemetry::MetricsHandle;
+use crate::telemetry::events::config_in_force;
 
 /// A second signal ends the process with this code: 128 + SIGTERM.
 const EXIT_SIGNALLED: u8 = 143;
@@ -138,6 +139,7 @@ async fn serve_gateway(booted: Booted, logs: Logs, wishes: Wishes) -> anyhow::Re
     let snapshot = Arc::clone(&started.loaded.snapshot);
     let mut signals = Signals::listen()?;
     let metrics = MetricsHandle::install(crate::VERSION)?;
+    config_in_force(snapshot.generation);
 
     // Sockets first: a port that is taken ends the start before anything else happens.
     let listeners = serve::bind(&main_addresses(&snapshot)).await?;
@@ -223,6 +225,7 @@ fn spawn_tasks(gateway: &Gateway, metrics: &MetricsHandle) {
     tasks.spawn(gateway.lag.clone().run(stop.clone()));
     tasks.spawn(gateway.probes.clone().run(stop.clone()));
     tasks.spawn(gateway.grpc_health.clone().run(stop.clone()));
+    tasks.spawn(reaper::run(stop.clone()));
     upkeep::spawn(gateway, metrics.clone());
 }
 
@@ -239,7 +242,7 @@ fn announce(
         tracing::error!(target: "config", "starting from the last good configuration: {error}");
     }
     if token_created {
-        tracing::info!(target: "gateway", "generated a gateway token; show it with: cat {}", snapshot.paths.generated_token().display());
+        tracing::info!(target: "gateway", "generated a gateway token; show it with: openclaw gateway token");
     }
     tracing::info!(target: "gateway", version = crate::VERSION, "http server listening on {}", listening.addresses().join(", "));
 }

@@ -136,7 +136,8 @@ async fn discover(gateway: Gateway, stop: CancellationToken) {
         if !live.models.is_demo_only() {
             continue;
         }
-        let Some(found) = crate::models::ollama::discover(&gateway.http).await else {
+        let Some(found) = crate::models::ollama::discover(&gateway.http, live.snapshot.env.get("OLLAMA_HOST")).await
+        else {
             continue;
         };
         let current = gateway.services.live.load();

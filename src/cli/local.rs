@@ -15,9 +15,12 @@ use crate::config::raw::{self, MAX_ROOT_BYTES};
 use crate::config::redact::{credentials, redact};
 use crate::config::secrets::SecretTable;
 use crate::config::substitute::substitute;
+use crate::config::types::gateway::Management;
 use crate::config::types::secrets::Secrets;
 use crate::config::types::{Config, SecretInput};
-use crate::config::{Env, Issue, Paths, Surroundings, crossfield, defaults, dotenv, token, validate};
+use crate::config::{
+    Env, Issue, Paths, Surroundings, bind, crossfield, defaults, dotenv, secret_files, token, validate,
+};
 
 /// Port when nothing names one.
 const DEFAULT_PORT: u16 = 18_789;
@@ -44,11 +47,16 @@ impl Local {
     pub fn load(env: &Env) -> Self {
         let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
         let paths = Paths::resolve(env, &cwd);
-        let with_files = dotenv::apply(env, &paths);
+        let mut with_files = dotenv::apply(env, &paths);
+        let secrets = secret_files::apply(&mut with_files.env, &paths);
         let mut local = Self {
             exists: false,
             issues: Vec::new(),
-            warnings: Vec::new(),
+            warnings: secrets
+                .problem
+                .map(|text| Issue::warning("env", text))
+                .into_iter()
+                .collect(),
             source: json!({}),
             env: with_files.env,
             paths,
@@ -169,6 +177,17 @@ impl Local {
             .and_then(env_port)
             .or_else(of_config)
             .unwrap_or(DEFAULT_PORT)
+    }
+
+    /// The port of the local gateway's management listener, if it is on and reachable over loopback.
+    pub fn management_port(&self) -> Option<u16> {
+        let section = self.at("gateway.management");
+        let section = section.and_then(|section| Management::deserialize(section).ok());
+        let listener = bind::management(&section.unwrap_or_default(), &self.env)
+            .ok()
+            .flatten()?;
+        let reachable = listener.ip().is_unspecified() || listener.ip().is_loopback();
+        reachable.then(|| listener.port())
     }
 
     /// `gateway.bind`, or the default of this machine.

@@ -4,6 +4,7 @@ mod double;
 mod down;
 mod follow;
 mod help;
+mod local;
 mod refused;
 mod run;
 mod secure;

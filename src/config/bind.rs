@@ -6,7 +6,7 @@ use super::env::Env;
 use super::error::Refusal;
 use super::overrides::{StartOverrides, env_port};
 use super::surroundings::Surroundings;
-use super::types::gateway::{BindMode, Gateway, TailscaleMode};
+use super::types::gateway::{BindMode, Gateway, Management, TailscaleMode};
 use crate::base::net;
 
 /// Port when nothing says otherwise.
@@ -59,7 +59,7 @@ pub fn resolve(
         mode,
         port,
         addresses: ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
-        management: management(gateway, env)?,
+        management: management(&gateway.management, env)?,
     };
     if tailscale != TailscaleMode::Off && listen.is_exposed() {
         return Err(Refusal::TailscaleBind);
@@ -105,19 +105,14 @@ fn loopback() -> Result<Vec<IpAddr>, Refusal> {
     }
 }
 
-fn management(gateway: &Gateway, env: &Env) -> Result<Option<SocketAddr>, Refusal> {
+/// The management listener: on if the file says so, or if it says nothing and `OPENCLAW_MANAGEMENT_PORT` is set.
+pub fn management(section: &Management, env: &Env) -> Result<Option<SocketAddr>, Refusal> {
     let from_env = env.get("OPENCLAW_MANAGEMENT_PORT").and_then(env_port);
-    if !gateway.management.enabled.unwrap_or(from_env.is_some()) {
+    if !section.enabled.unwrap_or(from_env.is_some()) {
         return Ok(None);
     }
-    let port = gateway.management.port.or(from_env).unwrap_or(DEFAULT_MANAGEMENT_PORT);
-    let ip = match gateway
-        .management
-        .bind
-        .as_deref()
-        .map(str::trim)
-        .filter(|text| !text.is_empty())
-    {
+    let port = section.port.or(from_env).unwrap_or(DEFAULT_MANAGEMENT_PORT);
+    let ip = match section.bind.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
         Some(text) => text.parse().map_err(|_| Refusal::ManagementBind(text.to_owned()))?,
         None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
     };

@@ -24,7 +24,7 @@ use super::substitute::substitute;
 use super::surroundings::Surroundings;
 use super::types::Config;
 use super::types::gateway::GatewayMode;
-use super::{agents, auth, bind, crossfield, defaults, dotenv, providers, validate};
+use super::{agents, auth, bind, crossfield, defaults, dotenv, providers, secret_files, validate};
 use crate::base::Secret;
 use crate::base::fs::{ReadError, read_capped};
 
@@ -161,11 +161,14 @@ struct Loading<'a> {
     warnings: Vec<Issue>,
     exists: bool,
     hash: String,
+    /// What is wrong with a file that should give the gateway's credential.
+    secret_problem: Option<String>,
 }
 
 impl<'a> Loading<'a> {
     fn new(input: &'a LoadInput) -> Self {
-        let with_files = dotenv::apply(&input.env, &input.paths);
+        let mut with_files = dotenv::apply(&input.env, &input.paths);
+        let secrets = secret_files::apply(&mut with_files.env, &input.paths);
         let mut loading = Self {
             input,
             env: with_files.env,
@@ -177,8 +180,9 @@ impl<'a> Loading<'a> {
                 .collect(),
             exists: false,
             hash: hex::encode(Sha256::digest(b"")),
+            secret_problem: secrets.problem,
         };
-        for (path, bytes) in with_files.files {
+        for (path, bytes) in with_files.files.into_iter().chain(secrets.files) {
             loading.watch(path, bytes);
         }
         loading
@@ -357,6 +361,9 @@ impl<'a> Loading<'a> {
         config: &Config,
         secrets: &SecretTable,
     ) -> Result<(bind::Listen, super::ResolvedAuth), StartError> {
+        if let Some(problem) = self.secret_problem.take() {
+            return Err(Refusal::SecretUnavailable(problem).into());
+        }
         let overrides = &self.input.overrides;
         let listen = bind::resolve(&config.gateway, overrides, &self.env, self.input.around)?;
         let auth = auth::resolve(&auth::Inputs {

@@ -179,8 +179,7 @@ impl ConfigReload<'_> {
                 took,
             } => {
                 metrics::counter!(names::CONFIG_RELOADS, "result" => "applied").increment(1);
-                #[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
-                metrics::gauge!(names::CONFIG_GENERATION).set(generation as f64);
+                config_in_force(generation);
                 let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(target: "gateway/reload", generation, took_ms, "config hot reload applied ({})", paths.join(", "));
             }
@@ -190,4 +189,10 @@ impl ConfigReload<'_> {
             }
         }
     }
+}
+
+/// Says which generation of the configuration is in force, at the start and after every change.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float")]
+pub fn config_in_force(generation: u64) {
+    metrics::gauge!(names::CONFIG_GENERATION).set(generation as f64);
 }

@@ -69,6 +69,10 @@ impl MetricsHandle {
             }
         }
         metrics::gauge!(names::BUILD_INFO, "version" => version).set(1.0);
+        // There from the start: an alert on the growth of a counter does not see its first step out of nothing.
+        for result in ["applied", "rejected"] {
+            metrics::counter!(names::CONFIG_RELOADS, "result" => result).increment(0);
+        }
         let process = metrics_process::Collector::default();
         process.describe();
         Ok(Self {

@@ -211,3 +211,37 @@ async fn the_listener_moves_to_another_port_and_old_connections_live_on() {
     .await;
     client.ok("health", json!({})).await;
 }
+
+#[tokio::test]
+async fn a_mounted_token_file_is_rotated_without_a_restart() {
+    let mut settings = config("http://127.0.0.1:9/v1");
+    settings["gateway"]["auth"] = json!({"mode": "token"});
+    let mut gateway = TestGateway::prepare(&settings);
+    let mounted = gateway.dir.path().join("token");
+    fs::write(&mounted, "first-mounted-token\n").unwrap();
+    let variable = "OPENCLAW_GATEWAY_TOKEN_FILE".to_owned();
+    gateway.env.push((variable, mounted.display().to_string()));
+    gateway.spawn();
+    gateway.wait_ready().await;
+    let client = reqwest::Client::builder().build().unwrap();
+    let status = async |token: &str| {
+        let answer = client.get(gateway.url("/v1/models")).bearer_auth(token).send().await;
+        answer.unwrap().status().as_u16()
+    };
+    assert_eq!(status("first-mounted-token").await, 200);
+    replace_file(&mounted, b"second-mounted-token\n");
+    eventually("the new token is accepted", async || {
+        (status("second-mounted-token").await == 200).then_some(())
+    })
+    .await;
+    assert_eq!(status("first-mounted-token").await, 401);
+    // A file that goes away changes nothing.
+    fs::remove_file(&mounted).unwrap();
+    eventually("the missing file is reported", async || {
+        gateway.log().contains("OPENCLAW_GATEWAY_TOKEN_FILE").then_some(())
+    })
+    .await;
+    assert_eq!(status("second-mounted-token").await, 200);
+    let shown = gateway.command().args(["gateway", "ready"]).output().unwrap();
+    assert!(shown.status.success(), "{shown:?}");
+}

@@ -19,6 +19,7 @@ mod bad_input;
 mod clock;
 mod config;
 mod config_write;
+mod deploy;
 mod devices;
 mod dialects;
 mod durability;

@@ -8,9 +8,14 @@ use super::gateway_ask::AskArgs;
 use super::gateway_call::CallArgs;
 use super::gateway_health::GatewayHealthArgs;
 use super::gateway_probe::ProbeArgs;
+use super::gateway_ready::ReadyArgs;
 use super::gateway_run::RunArgs;
 use super::gateway_status::GatewayStatusArgs;
-use super::{Context, gateway_ask, gateway_call, gateway_health, gateway_probe, gateway_status, unavailable};
+use super::gateway_token::TokenArgs;
+use super::{
+    Context, gateway_ask, gateway_call, gateway_health, gateway_probe, gateway_ready, gateway_status, gateway_token,
+    unavailable,
+};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::target::TargetArgs;
 
@@ -20,6 +25,7 @@ Examples:
   openclaw gateway --bind lan --auth token --token \"$TOKEN\"
   openclaw gateway status --require-rpc   Check that it answers a real request.
   openclaw gateway call channels.status --params '{\"probe\":true}'
+  openclaw gateway token                  Show the token that was generated at the first start.
 
 Exit codes:
   run: 0 stopped cleanly, 1 wrong flags or cannot start, 78 refused because of the configuration
@@ -52,6 +58,10 @@ pub enum GatewayCommand {
     Ask(AskArgs),
     /// One line: healthy or not
     Health(GatewayHealthArgs),
+    /// Is this machine's gateway ready? Needs no credentials; for container health checks
+    Ready(ReadyArgs),
+    /// Print the shared token of this machine's gateway
+    Token(TokenArgs),
     /// Anything else: named in a clear error.
     #[command(external_subcommand)]
     Other(Vec<OsString>),
@@ -79,6 +89,8 @@ impl GatewayArgs {
             Some(GatewayCommand::Call(args)) => args.json,
             Some(GatewayCommand::Ask(args)) => args.json,
             Some(GatewayCommand::Health(args)) => args.json,
+            Some(GatewayCommand::Ready(args)) => args.json,
+            Some(GatewayCommand::Token(args)) => args.json,
             Some(GatewayCommand::Other(words)) => words.iter().any(|word| word == "--json"),
             Some(GatewayCommand::Run(_)) | None => false,
         }
@@ -113,6 +125,8 @@ impl GatewayArgs {
                 args.target = with_parent(args.target);
                 gateway_health::run(&args, context).await
             }
+            Some(GatewayCommand::Ready(args)) => gateway_ready::run(&args, context).await,
+            Some(GatewayCommand::Token(args)) => gateway_token::run(&args, context),
             Some(GatewayCommand::Other(words)) => Err(unavailable::failure("openclaw gateway", &words)),
             Some(GatewayCommand::Run(_)) | None => Err(Failure::usage("gateway run is started by the process itself")),
         }

@@ -628,3 +628,20 @@ fn a_usual_file_loads_with_nothing_but_the_note_about_unused_keys() {
             .contains("sk-search-key")
     );
 }
+
+#[test]
+fn a_mounted_token_file_counts_like_the_variable_and_a_missing_one_stops_the_start() {
+    let mut scene = Scene::new("{gateway: {mode: 'local', bind: 'lan'}}");
+    let path = scene.dir.path().join("mounted-token");
+    scene.env.set("OPENCLAW_GATEWAY_TOKEN_FILE", path.to_str().unwrap());
+    let (code, text) = scene.refusal();
+    assert_eq!(code, 1);
+    assert!(
+        text.contains("OPENCLAW_GATEWAY_TOKEN_FILE: <dir>/mounted-token does not exist"),
+        "{text}"
+    );
+    std::fs::write(&path, "from-the-mount\n").unwrap();
+    let snapshot = scene.load();
+    assert!(snapshot.auth.token.as_ref().unwrap().matches("from-the-mount"));
+    assert!(snapshot.watched_files.iter().any(|file| file.path == path));
+}

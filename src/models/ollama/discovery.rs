@@ -1,4 +1,5 @@
-//! Finds an Ollama server on this machine, so that a gateway without any configured provider can answer for real.
+//! Finds an Ollama server on this machine, or where `OLLAMA_HOST` says, so that a gateway without any configured provider
+//! can answer for real.
 
 use std::time::Duration;
 
@@ -15,10 +16,10 @@ use crate::models::http::HttpClients;
 /// Provider id of a discovered server.
 pub const ID: &str = "ollama";
 
-/// Where Ollama listens unless told otherwise.
-const ADDRESS: &str = super::DEFAULT_BASE;
+/// Ollama's own port.
+const PORT: u16 = 11434;
 
-/// A server on the same machine answers a list within this time or is not there.
+/// A server on the same machine or the same container network answers a list within this time or is not there.
 const DEADLINE: Duration = Duration::from_millis(300);
 
 /// Ollama does not say how large a model's window is set; its own default is small, so the estimate is too.
@@ -38,9 +39,33 @@ struct Tag {
     name: String,
 }
 
-/// Asks the local Ollama server for its models. `None`: no server, no models, or not in time. Takes at most 300 ms.
-pub async fn discover(http: &HttpClients) -> Option<ProviderSettings> {
-    discover_at(http, ADDRESS).await
+/// Asks the Ollama server for its models; `host` is `OLLAMA_HOST` as Ollama's own programs understand it. `None`: no
+/// server, no models, or not in time. Takes at most 300 ms.
+pub async fn discover(http: &HttpClients, host: Option<&str>) -> Option<ProviderSettings> {
+    discover_at(http, &address(host.unwrap_or_default())?).await
+}
+
+/// The base address for a host with or without scheme and port. An address to listen on means this machine.
+fn address(host: &str) -> Option<String> {
+    let host = host.trim();
+    let bare = !host.contains("://");
+    let text = match host {
+        "" => "http://127.0.0.1".to_owned(),
+        host if bare => format!("http://{host}"),
+        host => host.to_owned(),
+    };
+    let mut url = Url::parse(&text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let authority = host.split('/').next().unwrap_or_default();
+    let port = authority.rsplit_once(':').map(|(_, port)| port);
+    if bare && port.is_none_or(|port| port.parse::<u16>().is_err()) {
+        url.set_port(Some(PORT)).ok()?;
+    }
+    if matches!(url.host_str()?, "0.0.0.0" | "[::]") {
+        url.set_host(Some("127.0.0.1")).ok()?;
+    }
+    Some(url.as_str().trim_end_matches('/').to_owned())
 }
 
 async fn discover_at(http: &HttpClients, address: &str) -> Option<ProviderSettings> {
@@ -64,7 +89,7 @@ async fn discover_at(http: &HttpClients, address: &str) -> Option<ProviderSettin
     if models.is_empty() {
         return None;
     }
-    tracing::info!(target: "models", models = models.len(), "found Ollama on this machine");
+    tracing::info!(target: "models", models = models.len(), "found Ollama at {address}");
     Some(ProviderSettings {
         id: ID.to_owned(),
         base_url: address.to_owned(),
@@ -117,6 +142,23 @@ mod tests {
         assert_eq!(settings.api, "ollama");
         let ids: Vec<&str> = settings.models.iter().map(|model| model.id.as_str()).collect();
         assert_eq!(ids, ["llama3.2:latest"]);
+    }
+
+    #[test]
+    fn the_host_variable_is_read_as_ollama_reads_it() {
+        for (host, expected) in [
+            ("", "http://127.0.0.1:11434"),
+            ("ollama", "http://ollama:11434"),
+            ("10.0.0.7:80", "http://10.0.0.7"),
+            ("0.0.0.0", "http://127.0.0.1:11434"),
+            ("http://ollama:11434/", "http://ollama:11434"),
+            ("https://models.example/ollama", "https://models.example/ollama"),
+        ] {
+            assert_eq!(address(host).as_deref(), Some(expected), "{host}");
+        }
+        for host in ["ftp://x", "http://", "a b"] {
+            assert_eq!(address(host), None, "{host}");
+        }
     }
 
     #[tokio::test]
