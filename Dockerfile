@@ -1,27 +1,91 @@
-# syntax=docker/dockerfile:1
-# One static-enough binary on a small base: gateway, command line and probes.
+# Two images of one binary, with the same user, paths and ports:
+#   slim (default)  the binary and a CA bundle, no shell                docker build .
+#   full            Debian with shell, git, curl, ripgrep and Python    docker build --target full .
+# Also: `docker build --target sbom --output . .` writes the list of everything in the binary (sbom.cdx.json).
+# Needs BuildKit. docs/install-docker.md has the rest.
 
-FROM rust:1.95-slim-bookworm AS build
-RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev make && rm -rf /var/lib/apt/lists/*
+ARG RUST=1.95
+ARG DEBIAN=bookworm
+
+FROM rust:${RUST}-slim-${DEBIAN} AS build
+# make builds jemalloc.
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates gcc libc6-dev make && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
-# Dependencies change seldom: build them in a layer of their own.
-COPY Cargo.toml Cargo.lock ./
-COPY proto ./proto
-RUN mkdir -p src tests/benches && echo '' > src/lib.rs && echo 'fn main() {}' > src/main.rs \
- && for bench in $(sed -n 's/^path = "\(tests\/benches\/.*\)"$/\1/p' Cargo.toml); do echo 'fn main() {}' > "$bench"; done \
- && for suite in $(sed -n 's/^path = "\(tests\/[a-z]*\/main.rs\)"$/\1/p' Cargo.toml); do mkdir -p "$(dirname "$suite")"; echo '' > "$suite"; done \
- && cargo build --release --locked --bin openclaw
-COPY src ./src
-RUN touch src/lib.rs src/main.rs && cargo build --release --locked --bin openclaw
+COPY . .
+# The time that every file in the image carries, in seconds since 1970.
+ARG SOURCE_DATE_EPOCH=0
+# The cache keeps dependencies. Our own sources are always compiled: their times say nothing about what the cache holds.
+RUN --mount=type=cache,id=openclaw-registry,target=/usr/local/cargo/registry,sharing=locked \
+    --mount=type=cache,id=openclaw-target,target=/target,sharing=locked \
+    target="$(rustc -vV | sed -n 's/^host: //p')" \
+ # Cargo wants every file that Cargo.toml names, tests included.
+ && for file in $(sed -n 's/^path = "\(tests\/.*\)"$/\1/p' Cargo.toml); do mkdir -p "${file%/*}" && : > "$file"; done \
+ && find src proto -type f -exec touch {} + \
+ # Statically linked, so that it runs without any system around it; paths of this build do not get into it.
+ && export CARGO_TARGET_DIR=/target CFLAGS="-ffile-prefix-map=/usr/local/cargo/registry/src=/crates -ffile-prefix-map=/target=/build" \
+    RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=/openclaw --remap-path-prefix=/usr/local/cargo/registry/src=/crates --remap-path-prefix=/target=/build" \
+ # Some arm64 kernels have pages of 64 KiB; jemalloc must be built for the largest.
+ && case "$target" in aarch64-*) export JEMALLOC_SYS_WITH_LG_PAGE=16 ;; esac \
+ && cargo build --release --locked --target "$target" --bin openclaw \
+ && mkdir -p /out/usr/local/bin /out/usr/share/doc/openclaw /out/config /owned/state \
+ && cp "/target/$target/release/openclaw" /out/usr/local/bin/ \
+ && sh .ci/sbom "$target" > /out/usr/share/doc/openclaw/sbom.cdx.json \
+ && cp deploy/compose/gateway/openclaw.json /out/config/ \
+ && chmod 0770 /owned/state && chmod 0644 /out/config/openclaw.json \
+ && find /out /owned -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+# What a system has around its programs, as far as a static one looks for it.
+RUN mkdir -p /base/etc/ssl/certs /base/tmp && chmod 1777 /base/tmp \
+ && cp /etc/ssl/certs/ca-certificates.crt /base/etc/ssl/certs/ \
+ && printf 'root:x:0:0:root:/:/nonexistent\nopenclaw:x:65532:0:openclaw:/state:/nonexistent\n' > /base/etc/passwd \
+ && printf 'root:x:0:\n' > /base/etc/group \
+ && find /base -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 
-FROM debian:bookworm-slim
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates && rm -rf /var/lib/apt/lists/* \
- && mkdir -p /config /state && chown 65532:0 /state && chmod 0775 /state
-COPY --from=build /src/target/release/openclaw /usr/local/bin/openclaw
+FROM scratch AS sbom
+COPY --from=build /out/usr/share/doc/openclaw/sbom.cdx.json /
+
+FROM debian:${DEBIAN}-slim AS full
+RUN apt-get update \
+ && apt-get install -y --no-install-recommends bash ca-certificates curl git jq openssh-client procps python3 ripgrep \
+ && rm -rf /var/lib/apt/lists/* \
+ && useradd --uid 65532 --gid 0 --home-dir /state --no-create-home --shell /bin/bash openclaw
+COPY --from=build /out/ /
+# Owned by group 0 and writable for it: platforms that choose a random user keep that group.
+COPY --from=build --chown=65532:0 /owned/ /
+ENV HOME=/state OPENCLAW_STATE_DIR=/state OPENCLAW_CONFIG_PATH=/config/openclaw.json OPENCLAW_MANAGEMENT_PORT=9464 \
+    PATH=/usr/local/bin:/usr/bin:/bin container=oci
 USER 65532:0
-ENV HOME=/state OPENCLAW_STATE_DIR=/state OPENCLAW_CONFIG_PATH=/config/openclaw.json OPENCLAW_MANAGEMENT_PORT=9464
+WORKDIR /
 VOLUME /state
 EXPOSE 18789 9464
-HEALTHCHECK --interval=30s --timeout=5s --start-period=5s CMD ["openclaw", "gateway", "probe"]
-ENTRYPOINT ["openclaw"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["/usr/local/bin/openclaw", "gateway", "ready"]
+ENTRYPOINT ["/usr/local/bin/openclaw"]
 CMD ["gateway"]
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+ARG SOURCE=
+LABEL org.opencontainers.image.title="OpenClaw Gateway (full)" \
+      org.opencontainers.image.description="Gateway between chat channels, control clients and AI agents, with a shell and tools" \
+      org.opencontainers.image.licenses="MIT" org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}"
+
+FROM scratch AS slim
+COPY --from=build /base/ /
+COPY --from=build /out/ /
+COPY --from=build --chown=65532:0 /owned/ /
+# `container` makes the gateway listen on all addresses and log JSON; it still refuses to serve without a credential.
+ENV HOME=/state OPENCLAW_STATE_DIR=/state OPENCLAW_CONFIG_PATH=/config/openclaw.json OPENCLAW_MANAGEMENT_PORT=9464 \
+    PATH=/usr/local/bin:/usr/bin:/bin container=oci
+USER 65532:0
+WORKDIR /
+VOLUME /state
+EXPOSE 18789 9464
+HEALTHCHECK --interval=10s --timeout=5s --start-period=10s CMD ["/usr/local/bin/openclaw", "gateway", "ready"]
+ENTRYPOINT ["/usr/local/bin/openclaw"]
+CMD ["gateway"]
+ARG VERSION=0.1.0
+ARG REVISION=unknown
+ARG SOURCE=
+LABEL org.opencontainers.image.title="OpenClaw Gateway" \
+      org.opencontainers.image.description="Gateway between chat channels, control clients and AI agents" \
+      org.opencontainers.image.licenses="MIT" org.opencontainers.image.source="${SOURCE}" \
+      org.opencontainers.image.version="${VERSION}" org.opencontainers.image.revision="${REVISION}"
