@@ -138,8 +138,12 @@ mod tests {
 
     #[test]
     fn a_free_port_needs_nothing_and_this_process_never_ends_itself() {
-        let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = socket.local_addr().unwrap().port();
+        // Bound and never listening: keeps the port from everybody else, not from the listener below.
+        let reserved = tokio::net::TcpSocket::new_v4().unwrap();
+        reserved.set_reuseaddr(true).unwrap();
+        reserved.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let port = reserved.local_addr().unwrap().port();
+        let socket = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
         if listener::on_port(port).is_none() {
             return;
         }
