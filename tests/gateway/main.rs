@@ -37,4 +37,5 @@ mod run_flags;
 mod spend;
 mod storage;
 mod transcripts;
+mod upgrade;
 mod ws;
