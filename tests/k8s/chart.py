@@ -16,6 +16,7 @@ import tempfile
 
 import yaml
 
+import readme
 from apiserver import api_server, assets
 from common import CHART, HERE, KUSTOMIZE, ROOT, Report, dump, key, need, objects, require, run, template
 
@@ -150,6 +151,10 @@ def copy_sources():
         path.write_bytes(content)
 
 
+def readme_has_every_value():
+    require(readme.README.read_text() == readme.with_table(), "values.yaml says something else: bash .ci/dev chart --update")
+
+
 def server_accepts(variant):
     """The API server takes every object, knows every field, and the pods keep to Pod Security `restricted`."""
     every = objects(template(variant, namespace=NAMESPACE).stdout)
@@ -195,6 +200,7 @@ def main():
     need("helm"), need("kubectl")
     if update:
         copy_sources()
+        readme.README.write_text(readme.with_table())
     report = Report(words[0] if words else "")
     for variant in VARIANTS:
         report.check(f"helm lint, {variant.stem}", lint, variant)
@@ -204,6 +210,7 @@ def main():
         report.check(f"refusal, {case['says'][0]}", refusal, case)
     report.check("one number for the drain budget", one_number)
     report.check("a change of the configuration keeps the pod", config_change_keeps_pods)
+    report.check("the chart's README has every value", readme_has_every_value)
     report.check("dashboards and alert rules are those of deploy", copies_are_the_same)
     for folder, variant in PAIRS.items():
         report.check(f"kustomize, {folder} is the chart with {variant}", same_as_kustomize, folder, variant)

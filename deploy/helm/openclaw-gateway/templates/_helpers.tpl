@@ -33,11 +33,25 @@
 
 {{- define "openclaw.image" -}}
 {{- $image := .Values.image.repository }}
-{{- with .Values.image.registry }}{{ $image = printf "%s/%s" . $image }}{{ end }}
+{{- with default .Values.image.registry .Values.global.imageRegistry }}{{ $image = printf "%s/%s" . $image }}{{ end }}
 {{- if .Values.image.digest }}
 {{- printf "%s@%s" $image .Values.image.digest }}
 {{- else }}
 {{- printf "%s:%s" $image (default .Chart.AppVersion .Values.image.tag) }}
+{{- end }}
+{{- end }}
+
+{{/* `imagePullSecrets` of a pod: the chart's and the parent chart's. */}}
+{{- define "openclaw.pullSecrets" -}}
+{{- $names := list }}
+{{- range concat (default list .Values.global.imagePullSecrets) .Values.imagePullSecrets }}
+{{- if kindIs "string" . }}{{ $names = append $names . }}{{ else }}{{ $names = append $names .name }}{{ end }}
+{{- end }}
+{{- with uniq $names }}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
 {{- end }}
 {{- end }}
 
@@ -91,6 +105,11 @@ metadata:
 
 {{- define "openclaw.secretKey" -}}
 {{- default (include "openclaw.authMode" .) .Values.auth.existingSecretKey }}
+{{- end }}
+
+{{/* One of `ingress.hosts`: a name, or an object with `host`. */}}
+{{- define "openclaw.host" -}}
+{{- if kindIs "string" . }}{{ . }}{{ else }}{{ .host }}{{ end }}
 {{- end }}
 
 {{/* Where clients in the cluster find it. */}}
