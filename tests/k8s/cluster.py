@@ -6,10 +6,11 @@ Needs a cluster that may be disturbed, whose pods and Services this machine reac
   OPENCLAW_TEST_HOST         where pods reach this machine; default 10.244.0.1
   OPENCLAW_TEST_IMAGE        an image that the nodes have; or
   OPENCLAW_TEST_IMPORT       a command that takes a `docker save` archive on its input; the image is then made of
-  OPENCLAW_TEST_PROGRAM      this program; default: the release build, else the debug build
+  OPENCLAW_TEST_PROGRAM      this program; default: the newest of the release and the debug build
 """
 
 import base64
+import collections
 import io
 import json
 import os
@@ -25,7 +26,7 @@ import yaml
 
 import image
 from common import CHART, KUSTOMIZE, ROOT, Failed, Report, need, require, run, until
-from doubles import Load, Model, request, says
+from doubles import Load, Model, Unreachable, request, says
 
 NAMESPACE = "openclaw-test"
 PLAIN_NAMESPACE = "openclaw"
@@ -90,7 +91,7 @@ class Release:
         return base64.b64decode(value).decode()
 
     def ask(self, text, user=None, token=None):
-        return request(*self.address(), "/v1/chat/completions", says(text, user), self.token() if token is None else token)
+        return through(self.address(), "/v1/chat/completions", says(text, user), self.token() if token is None else token)
 
     def metric(self, name):
         """The sum of a metric's samples whose name and labels match."""
@@ -129,13 +130,24 @@ class Release:
         return None
 
 
+def through(address, path, body=None, token=""):
+    """One request through a Service, which may still refuse when the pod is ready: its node hears of that later."""
+    def asked():
+        try:
+            return request(*address, path, body, token)
+        except Unreachable:
+            return None
+
+    return until("the Service lets through", 20, asked)
+
+
 def after_file(release, volume, kind, applied):
     changed = release.file_changed_at(volume, kind)
     return f", {1000 * (applied - changed):.0f} ms after the file changed" if changed else ""
 
 
 def models(release, token):
-    status, body = request(*release.address(), "/v1/models", token=token, timeout=5)
+    status, body = through(release.address(), "/v1/models", token=token)
     return body if status == 200 else ""
 
 
@@ -225,7 +237,7 @@ def secret_rotated_live(release):
     k("patch", "secret", f"{release.full}-auth", "--type=merge", "-p", data)
     until("the new token is accepted", 150, lambda: models(release, new), 0.2)
     wall, took = time.time(), time.monotonic() - at
-    require(request(*release.address(), "/v1/models", token=old)[0] == 401, "the old token is still accepted")
+    require(through(release.address(), "/v1/models", token=old)[0] == 401, "the old token is still accepted")
     require(before == release.identity(), "the pod was restarted")
     release.helm("upgrade")
     require(release.token() == new, "helm upgrade put another token into the Secret")
@@ -288,7 +300,7 @@ def acknowledged_survives(release, model, name, disturb):
     answered, failures = load.stop()
     for number, done in enumerate(load.done):
         last = f"recall-{name}-{number};"
-        status, body = request(*release.address(), "/v1/chat/completions", says(last, f"{name}-{number}"), token)
+        status, body = release.ask(last, f"{name}-{number}")
         require(status == 200, body)
         (said,) = model.saw(last)
         remembered = [text for text in said if text.startswith(name)]
@@ -296,21 +308,87 @@ def acknowledged_survives(release, model, name, disturb):
         missing = [text for text in window if text not in remembered]
         require(not missing, f"conversation {number} lost {missing}")
         require(len(remembered) == len(set(remembered)), f"conversation {number} repeats itself")
-    return f"{answered} answered, {len(failures)} refused meanwhile, 0 lost; longest pause {load.longest_gap():.1f} s"
+    kinds = collections.Counter(failure.split()[0] for _, _, failure in failures)
+    return f"{answered} answered, {len(failures)} not ({dict(kinds)}), 0 lost; longest pause {load.longest_gap():.1f} s"
+
+
+def in_flight(release, model, text):
+    """A request whose run is at work for some seconds, as a process whose output is the answer."""
+    token, address = release.token(), release.address()
+    client = subprocess.Popen(
+        ["curl", "-sS", "-m", "60", "--retry", "9", "--retry-delay", "1", "--retry-connrefused", f"http://{address[0]}:{address[1]}/v1/chat/completions", "-H", f"Authorization: Bearer {token}",
+         "-H", "content-type: application/json", "-d", json.dumps(says(f"{text} [[slow:4000]]"))],
+        stdout=subprocess.PIPE, text=True)
+    until("the model is asked", 20, lambda: model.saw(text))
+    return client
 
 
 def a_run_in_flight_ends_before_the_pod(release, model):
-    token, address = release.token(), release.address()
-    load = subprocess.Popen(
-        ["curl", "-sS", "-m", "60", f"http://{address[0]}:{address[1]}/v1/chat/completions", "-H", f"Authorization: Bearer {token}",
-         "-H", "content-type: application/json", "-d", json.dumps(says("in flight [[slow:4000]]"))],
-        stdout=subprocess.PIPE, text=True)
-    until("the model is asked", 20, lambda: model.saw("in flight"))
-    before = release.identity()[0]
+    client, before = in_flight(release, model, "in flight"), release.identity()[0]
     k("delete", "pod", release.pod_name, "--wait=false")
-    answer, _ = load.communicate(timeout=60)
+    answer, _ = client.communicate(timeout=60)
     require("echo" in answer, answer)
     until("another pod", 90, lambda: release.is_ready() and release.identity()[0] != before)
+
+
+def recalls(release, model, user, text):
+    """Whether the conversation of `user` still holds `text`."""
+    question = f"what was it, {text}?"
+    require(release.ask(question, user)[0] == 200, "not served")
+    (said,) = model.saw(question)
+    return text in said
+
+
+def a_node_drains(release, model):
+    """The budget decides whether the pod may go; if it may, its run ends first, and its state is there afterwards."""
+    release.helm("upgrade", "--set", "podDisruptionBudget.maxUnavailable=0")
+    node, before = release.pod()["spec"]["nodeName"], release.identity()[0]
+    drain = ["kubectl", "drain", node, "--ignore-daemonsets", "--delete-emptydir-data", f"--pod-selector=app.kubernetes.io/instance={release.name}"]
+    require(release.ask("remember the drain", "drain")[0] == 200, "not served")
+    try:
+        until("the budget of 0", 30, lambda: get("pdb", release.full)["status"].get("disruptionsAllowed") == 0)
+        refused = run(*drain, "--timeout=8s", check=False)
+        require(refused.returncode != 0 and "disruption budget" in refused.stderr, refused.stdout + refused.stderr)
+        require(release.is_ready() and release.identity()[0] == before, "the pod went although the budget is 0")
+        release.helm("upgrade")
+        until("the budget of 1", 30, lambda: get("pdb", release.full)["status"].get("disruptionsAllowed") == 1)
+        client, began = in_flight(release, model, "during the drain"), time.monotonic()
+        run(*drain, "--timeout=60s")
+        took = time.monotonic() - began
+        answer, _ = client.communicate(timeout=60)
+        require("echo" in answer, f"the run in flight was cut: {answer}")
+    finally:
+        run("kubectl", "uncordon", node)
+    until("another pod", 120, lambda: release.is_ready() and release.identity()[0] != before)
+    require(recalls(release, model, "drain", "remember the drain"), "the conversation is gone")
+    return f"with a budget of 0 it waits; with 1 the run ended and the pod was gone {took:.1f} s after kubectl drain"
+
+
+def a_required_channel_decides_readiness(release):
+    """A required channel that cannot be up takes the pod out of the Service, and nothing else."""
+    good, before, pod = release.config(), release.identity(), release.pod()["status"]["podIP"]
+    config = {**good, "channels": {"telegram": {}}, "gateway": {**good["gateway"], "readiness": {"requiredChannels": ["telegram"]}}}
+
+    def addresses():
+        slices = get("endpointslice", "-l", f"kubernetes.io/service-name={release.full}")["items"]
+        return [one for each in slices for one in each.get("endpoints") or [] if one["conditions"].get("ready")]
+
+    at = release.put_config(config)
+    until("the pod is not ready", 150, lambda: not release.is_ready())
+    took = time.monotonic() - at
+    until("the Service has no address", 30, lambda: not addresses())
+    status, body = request(pod, 18789, "/readyz", token=release.token())
+    require(status == 503 and json.loads(body)["failing"] == ["telegram"], f"{status} {body}")
+    said = k("exec", release.pod_name, "--", "openclaw", "gateway", "ready", check=False)
+    require("telegram" in said, f"the command line says: {said}")
+    status, body = request(pod, 9464, "/healthz")
+    require(status == 200, f"liveness: {status} {body}")
+    release.put_config(good)
+    until("readiness", 150, release.is_ready)
+    until("the Service has an address", 30, addresses)
+    require(before == release.identity(), "the pod was restarted")
+    require(release.ask("with no channel required")[0] == 200, "not served")
+    return f"out of the Service {took:.1f} s after the ConfigMap; still alive"
 
 
 def a_failed_upgrade_rolls_back_by_itself(release):
@@ -320,6 +398,24 @@ def a_failed_upgrade_rolls_back_by_itself(release):
     run("helm", "rollback", release.name, "-n", NAMESPACE, "--wait", "--timeout", "120s", timeout=180)
     require(release.ask("after the rollback")[0] == 200, "not served")
     return f"served {time.monotonic() - began:.0f} s after helm rollback"
+
+
+def a_good_upgrade_is_rolled_back(release, model):
+    """Back and forth between two revisions: configuration and pod are those of the revision, conversations are all."""
+    require(release.ask("before the upgrade", "revisions")[0] == 200, "not served")
+    agents = {"agents": {**release.values["config"]["agents"], "list": [{"id": "main", "default": True}, {"id": "upgraded"}]}}
+    newer = Release(release.name, {**release.values, "podAnnotations": {"revision": "newer"}, "config": {**release.values["config"], **agents}})
+    newer.helm("upgrade")
+    require("openclaw/upgraded" in models(release, release.token()), "the new revision is not in force")
+    require(release.ask("after the upgrade", "revisions")[0] == 200, "not served")
+    began = time.monotonic()
+    run("helm", "rollback", release.name, "-n", NAMESPACE, "--wait", "--timeout", "120s", timeout=180)
+    took = time.monotonic() - began
+    until("another pod", 90, lambda: release.is_ready() and "revision" not in release.pod()["metadata"]["annotations"])
+    require("openclaw/upgraded" not in models(release, release.token()), "the old revision is not in force")
+    for text in ("before the upgrade", "after the upgrade"):
+        require(recalls(release, model, "revisions", text), f"lost: {text}")
+    return f"rolled back in {took:.0f} s; both sides of it remembered"
 
 
 def a_second_replica_gets_nothing(release):
@@ -337,15 +433,12 @@ def a_second_replica_gets_nothing(release):
 
 
 def the_volume_stays(release, model):
-    token = release.token()
-    require(request(*release.address(), "/v1/chat/completions", says("remember the heron", "stay"), token)[0] == 200, "not served")
+    require(release.ask("remember the heron", "stay")[0] == 200, "not served")
     release.uninstall()
     require(exists("pvc", f"state-{release.pod_name}"), "the claim is gone")
-    require(not exists("pod", release.pod_name), "the pod is still there")
+    until("the pod goes", 60, lambda: not exists("pod", release.pod_name))
     release.helm("install")
-    require(release.ask("what do you remember?", "stay")[0] == 200, "not served")
-    (said,) = model.saw("what do you remember?")
-    require("remember the heron" in said, f"the model was sent {said}")
+    require(recalls(release, model, "stay", "remember the heron"), "the conversation is gone")
 
 
 def the_volume_goes_if_asked(release):
@@ -369,7 +462,8 @@ def one_volume_has_one_owner(model):
     for release in (first, second):
         release.uninstall()
     k("delete", "pvc", "shared")
-    return log.strip().splitlines()[-1][:160] if log.strip() else "exit code 75"
+    require("already running" in log, f"it does not say who holds it: {log}")
+    return log.strip().splitlines()[0][:160]
 
 
 def everything_by_reference(model):
@@ -401,7 +495,7 @@ def kustomize_plain(_):
         run("kubectl", "apply", "-f", "-", stdin=text)
         k("rollout", "status", "statefulset/openclaw-gateway", "--timeout=120s", namespace=PLAIN_NAMESPACE, timeout=150)
         service = get("service", "openclaw-gateway", namespace=PLAIN_NAMESPACE)["spec"]
-        status, body = request(service["clusterIP"], 18789, "/v1/chat/completions", says("who"), "kustomize-token-0123456789")
+        status, body = through((service["clusterIP"], 18789), "/v1/chat/completions", says("who"), "kustomize-token-0123456789")
         require(status == 200 and "demo" in body, body)
     finally:
         run("kubectl", "delete", "namespace", PLAIN_NAMESPACE, "--ignore-not-found", timeout=180)
@@ -431,7 +525,8 @@ def prepare():
         IMAGE = os.environ["OPENCLAW_TEST_IMAGE"]
     else:
         builds = [pathlib.Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"), kind, "openclaw") for kind in ("release", "debug")]
-        program = os.environ.get("OPENCLAW_TEST_PROGRAM") or next((path for path in builds if path.exists()), None)
+        built = sorted((path for path in builds if path.exists()), key=lambda path: path.stat().st_mtime)
+        program = os.environ.get("OPENCLAW_TEST_PROGRAM") or (built[-1] if built else None)
         program or sys.exit(f"none of {[str(path) for path in builds]} exists: cargo build --release")
         archive = io.BytesIO()
         image.archive(program, f"docker.io/library/{IMAGE}", archive)
@@ -461,13 +556,16 @@ def main():
     report.check("a ConfigMap change is applied under load", config_applied_live, release)
     report.check("a rotated Secret is in force", secret_rotated_live, release)
     report.check("a broken ConfigMap changes nothing and says so", broken_config_keeps_the_last_good, release)
+    report.check("a required channel decides readiness", a_required_channel_decides_readiness, release)
     report.check("a run in flight ends before its pod", a_run_in_flight_ends_before_the_pod, release, model)
     delete = lambda: k("delete", "pod", release.pod_name)  # noqa: E731
     report.check("a deleted pod loses nothing acknowledged", acknowledged_survives, release, model, "deleted", delete)
     kill = lambda: k("delete", "pod", release.pod_name, "--grace-period=0", "--force")  # noqa: E731
     report.check("a killed pod loses nothing acknowledged", acknowledged_survives, release, model, "killed", kill)
-    roll = lambda: release.helm("upgrade", "--set", "podAnnotations.roll=1")  # noqa: E731
+    roll = lambda: release.helm("upgrade", "--set-string", "podAnnotations.roll=1")  # noqa: E731
     report.check("a rolling upgrade loses nothing acknowledged", acknowledged_survives, release, model, "rolled", roll)
+    report.check("a drained node waits for runs and budget", a_node_drains, release, model)
+    report.check("a good upgrade is rolled back", a_good_upgrade_is_rolled_back, release, model)
     report.check("a failed upgrade is rolled back without hands", a_failed_upgrade_rolls_back_by_itself, release)
     report.check("liveness restarts a wedged process", a_wedged_process_is_restarted, release)
     report.check("liveness leaves a busy process alone", a_busy_process_is_not, release)

@@ -63,9 +63,24 @@ def text_of(content):
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
+class Unreachable(OSError):
+    """No connection came about, so nothing was asked."""
+
+
+def connect(host, port, timeout=30):
+    """A connection. Patience is for answers: a pod that is gone does not even refuse."""
+    connection = http.client.HTTPConnection(host, port, timeout=3)
+    try:
+        connection.connect()
+    except OSError as error:
+        raise Unreachable(f"{host}:{port}: {type(error).__name__} {error}") from None
+    connection.sock.settimeout(timeout)
+    return connection
+
+
 def request(host, port, path, body=None, token="", headers=(), timeout=30):
     """Status and body of one request on a connection of its own."""
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    connection = connect(host, port, timeout)
     try:
         return exchange(connection, path, body, token, headers)
     finally:
@@ -103,7 +118,7 @@ class Load:
             text = f"{self.text}-{number}-{sent};"
             sent += 1
             try:
-                connection = connection or http.client.HTTPConnection(*self.address, timeout=30)
+                connection = connection or connect(*self.address)
                 status, answer = exchange(connection, "/v1/chat/completions", says(text, user), self.token)
                 failure = None if status == 200 else f"{status} {answer[:120]}"
             except (OSError, http.client.HTTPException) as error:
