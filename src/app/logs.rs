@@ -54,7 +54,7 @@ impl Logs {
         self.control.apply(&self.rules.settings(snapshot));
     }
 
-    /// The last lines get a moment to reach the file. Blocking.
+    /// The last lines get a moment to reach console and file. Blocking.
     pub(super) fn flush(&self) {
         self.control.flush();
     }

@@ -52,6 +52,7 @@ pub fn run(settings: RunSettings) -> ExitCode {
     let raw_stream = match raw_stream(&settings, snapshot) {
         Ok(raw_stream) => raw_stream,
         Err(failure) => {
+            logs.flush();
             complain(&failure);
             return ExitCode::from(1);
         }
@@ -67,6 +68,7 @@ pub fn run(settings: RunSettings) -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
+            logs.flush();
             complain(&format!("Gateway failed to start: no async runtime: {error}"));
             return ExitCode::from(1);
         }
@@ -120,9 +122,11 @@ fn complain(text: &str) {
 }
 
 async fn serve_until_stopped(booted: Booted, logs: Logs, wishes: Wishes) -> ExitCode {
-    match Box::pin(serve_gateway(booted, logs, wishes)).await {
+    match Box::pin(serve_gateway(booted, logs.clone(), wishes)).await {
         Ok(code) => code,
         Err(error) => {
+            // What led to it stands before it.
+            logs.flush();
             complain(&format!("Gateway failed to start: {error:#}"));
             let taken = error
                 .downcast_ref::<BindError>()

@@ -1,6 +1,8 @@
-//! Appends lines to a file from a thread of its own, so that nobody waits for the disk.
+//! Appends lines to a file, or to standard error, from a thread of its own, so that nobody waits for the disk or for
+//! whoever reads the other end of a pipe.
 //!
-//! The queue is bounded. A disk that is slower than the writers costs lines, and the file says how many.
+//! The queue is bounded. A destination that is slower than the writers costs lines, and the gap is named where they would
+//! have been.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use super::fs::{append_private, create_private_dir};
 
-/// Lines that may wait for the disk.
+/// Lines that may wait.
 const CAPACITY: usize = 8_192;
 
 /// How often a full queue is looked at by who waits for it.
@@ -26,6 +28,11 @@ pub trait Destination: Send + 'static {
 
     /// What to call it in messages.
     fn name(&self) -> String;
+
+    /// The line, without line break, that stands for `missed` others.
+    fn gap(&self, missed: u64) -> String {
+        format!("{{\"message\":\"{missed} lines were lost: the disk is too slow\"}}")
+    }
 }
 
 enum Entry {
@@ -120,7 +127,7 @@ fn write_all(mut destination: impl Destination, entries: &Receiver<Entry>, lost:
             }
         };
         let missed = lost.swap(0, Ordering::Relaxed);
-        let gap = (missed > 0).then(|| format!("{{\"message\":\"{missed} lines were lost: the disk is too slow\"}}\n"));
+        let gap = (missed > 0).then(|| destination.gap(missed) + "\n");
         let written = gap.iter().chain([&line]).try_for_each(|line| destination.append(line));
         if let Err(error) = &written
             && !failing

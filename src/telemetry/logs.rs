@@ -15,13 +15,14 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, reload};
 
+use self::console::StandardError;
 use self::layer::GatewayLayer;
 use super::redaction::Redaction;
 use super::ring::LogRing;
 use super::rolling::{FileSettings, Rolling};
 use crate::base::line_file::LineFile;
 
-/// How long the last lines may take to reach the file.
+/// How long the last lines may take to reach the console, and the file.
 const LAST_LINES: Duration = Duration::from_secs(2);
 
 /// Form of console lines.
@@ -127,6 +128,7 @@ struct Active {
 pub struct LogControl {
     filter: reload::Handle<EnvFilter, tracing_subscriber::Registry>,
     active: Arc<ArcSwap<Active>>,
+    console: Option<LineFile>,
     /// The last file that could not be opened, so that it is complained about once.
     refused: Arc<Mutex<Option<FileSettings>>>,
     /// The newest lines.
@@ -160,8 +162,11 @@ impl LogControl {
         self.active.load().file.as_ref().map(|file| file.settings.current())
     }
 
-    /// Waits a moment for the last lines to reach the file. Blocking; for the end of the process.
+    /// Waits a moment for the last lines to reach console and file. Blocking; for the end of the process.
     pub fn flush(&self) {
+        if let Some(console) = &self.console {
+            console.flush(LAST_LINES);
+        }
         if let Some(file) = &self.active.load().file {
             file.lines.flush(LAST_LINES);
         }
@@ -173,8 +178,10 @@ pub fn install(settings: &LogSettings) -> LogControl {
     let ring = LogRing::default();
     let (filter, handle) = reload::Layer::new(filter(settings));
     let active = Arc::new(ArcSwap::from_pointee(active(settings, None)));
+    let console = LineFile::start(StandardError(Arc::clone(&active))).ok();
     let layer = GatewayLayer {
         active: Arc::clone(&active),
+        console: console.clone(),
         ring: ring.clone(),
     };
     // A second installation in one process (tests) keeps the first subscriber.
@@ -189,6 +196,7 @@ pub fn install(settings: &LogSettings) -> LogControl {
     let control = LogControl {
         filter: handle,
         active,
+        console,
         refused: Arc::default(),
         ring,
     };

@@ -45,10 +45,7 @@ impl FileSettings {
         self.path
             .file_name()
             .and_then(|name| name.to_str())
-            .is_some_and(|name| {
-                let day = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
-                day.is_some_and(|day| day.len() == 10 && day.parse::<jiff::civil::Date>().is_ok())
-            })
+            .is_some_and(|name| name.len() == PREFIX.len() + 10 + SUFFIX.len() && is_of_a_day(name))
     }
 }
 
@@ -139,6 +136,13 @@ fn numbered(path: &Path, number: u32) -> PathBuf {
     path.with_file_name(name)
 }
 
+/// Whether the name is `openclaw-YYYY-MM-DD.log`, or that of a full file moved aside.
+fn is_of_a_day(name: &str) -> bool {
+    let middle = name.strip_prefix(PREFIX).and_then(|rest| rest.strip_suffix(SUFFIX));
+    let day = middle.map(|middle| middle.split_once('.').map_or(middle, |(day, _)| day));
+    day.is_some_and(|day| day.len() == 10 && day.parse::<jiff::civil::Date>().is_ok())
+}
+
 /// Deletes dated files of other days. What cannot be deleted stays.
 fn delete_old(current: &Path) {
     let Some(files) = current.parent().and_then(|folder| fs::read_dir(folder).ok()) else {
@@ -147,9 +151,7 @@ fn delete_old(current: &Path) {
     let now = SystemTime::now();
     for file in files.flatten() {
         let name = file.file_name();
-        let is_log = name
-            .to_str()
-            .is_some_and(|name| name.starts_with(PREFIX) && name.ends_with(SUFFIX));
+        let is_log = name.to_str().is_some_and(is_of_a_day);
         let modified = file.metadata().and_then(|facts| facts.modified());
         let is_old = modified.is_ok_and(|at| now.duration_since(at).is_ok_and(|age| age > OLD));
         if is_log && is_old && file.path() != current {
@@ -196,11 +198,12 @@ mod tests {
     fn dated_files_of_other_days_are_deleted_after_a_day() {
         let dir = tempfile::tempdir().unwrap();
         let file = |name: &str| dir.path().join(name);
-        for name in ["openclaw-2020-01-01.log", "openclaw-2020-01-02.log", "other.log"] {
-            fs::write(file(name), "x").unwrap();
-        }
+        let kept = ["other.log", "openclaw-mine.log", "openclaw-2020.log"];
+        let gone = ["openclaw-2020-01-01.log", "openclaw-2020-01-01.3.log"];
+        fs::write(file("openclaw-2020-01-02.log"), "x").unwrap();
         let long_ago = SystemTime::now() - Duration::from_secs(3 * 24 * 3600);
-        for name in ["openclaw-2020-01-01.log", "other.log"] {
+        for name in kept.into_iter().chain(gone) {
+            fs::write(file(name), "x").unwrap();
             File::options()
                 .write(true)
                 .open(file(name))
@@ -213,7 +216,7 @@ mod tests {
             open: None,
         };
         rolling.append("new\n").unwrap();
-        assert!(!file("openclaw-2020-01-01.log").exists());
-        assert!(file("openclaw-2020-01-02.log").exists() && file("other.log").exists());
+        assert!(gone.iter().all(|name| !file(name).exists()));
+        assert!(kept.iter().all(|name| file(name).exists()) && file("openclaw-2020-01-02.log").exists());
     }
 }

@@ -2,12 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::eventually;
 use crate::support::gateway::{TestGateway, config, user_says, with};
 use crate::support::model::ModelDouble;
+use crate::support::{PATIENCE, eventually};
 
 fn base() -> Value {
     config("http://127.0.0.1:9/v1")
@@ -43,19 +44,15 @@ async fn force_ends_the_gateway_that_holds_the_port() {
     second.spawn();
     assert!(first.wait_exit().await.success(), "it was asked, not killed");
     second.wait_ready().await;
-    let log = second.log();
-    assert!(log.contains("force: asked pid"), "{log}");
-    assert!(
-        log.contains("waited") && log.contains(&format!("for port {} to free", second.port)),
-        "{log}"
-    );
+    let log = second.logged(&format!("for port {} to free", second.port)).await;
+    assert!(log.contains("force: asked pid") && log.contains("waited"), "{log}");
 }
 
 #[tokio::test]
 async fn force_says_that_a_free_port_needed_nothing() {
     let gateway = started(&base(), &["--force"]).await;
     let expected = format!("force: no listeners on port {}", gateway.port);
-    assert!(gateway.log().contains(&expected), "{}", gateway.log());
+    gateway.logged(&expected).await;
 }
 
 #[tokio::test]
@@ -79,11 +76,7 @@ async fn reset_moves_a_development_instance_aside_and_starts_over() {
     for kept in ["state.db", "openclaw.json"] {
         assert!(aside.join(kept).exists(), "{kept} was not kept");
     }
-    assert!(
-        gateway.log().contains("reset: what was there is in"),
-        "{}",
-        gateway.log()
-    );
+    gateway.logged("reset: what was there is in").await;
 }
 
 #[tokio::test]
@@ -137,7 +130,7 @@ async fn ws_log_shows_failed_requests_and_on_wish_all() {
             log.contains("res ✗ chat.send").then_some(log)
         })
         .await;
-        // A slow machine makes any request worth a line, so absence is not claimed.
+        // A slow machine makes any request worth a line, so absence is not claimed. Lines keep their order.
         assert!(!shows_good || log.contains("res ✓ models.list"), "{flags:?}: {log}");
     }
     let gateway = started(&base(), &["--ws-log", "full"]).await;
@@ -153,15 +146,12 @@ async fn ws_log_shows_failed_requests_and_on_wish_all() {
 #[tokio::test]
 async fn flags_without_effect_say_why() {
     let gateway = started(&base(), &["--tailscale-reset-on-exit", "--cli-backend-logs"]).await;
-    let log = gateway.log();
-    assert!(
-        log.contains("--tailscale-reset-on-exit has no effect: this gateway does not control Tailscale"),
-        "{log}"
-    );
-    assert!(
-        log.contains("--cli-backend-logs has no effect: this gateway has no CLI back ends"),
-        "{log}"
-    );
+    gateway
+        .logged("--tailscale-reset-on-exit has no effect: this gateway does not control Tailscale")
+        .await;
+    gateway
+        .logged("--cli-backend-logs has no effect: this gateway has no CLI back ends")
+        .await;
 }
 
 #[tokio::test]
@@ -195,11 +185,10 @@ async fn the_log_file_is_written_rolled_masked_and_tailed_across_restarts() {
     );
     let masked =
         |text: &str| text.contains("http *** listening on 127.0.0.1") && !text.contains("http server listening");
-    assert!(
-        masked(&gateway.log()) && masked(&std::fs::read_to_string(&file).unwrap()),
-        "{}",
-        gateway.log()
-    );
+    eventually("console and file are masked", async || {
+        (masked(&gateway.log()) && masked(&std::fs::read_to_string(&file).unwrap())).then_some(())
+    })
+    .await;
     let mode = std::fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 
@@ -225,11 +214,52 @@ async fn the_log_file_is_written_rolled_masked_and_tailed_across_restarts() {
     for _ in 0..80 {
         client.err("chat.send", json!({"sessionKey": "main"})).await;
     }
-    eventually("the file is rolled", async || {
-        gateway.dir.path().join("logs/gateway.1.log").exists().then_some(())
+    // Between the rename of the full file and the first line of the next one there is no file of that name.
+    let size = eventually("the file is rolled", async || {
+        let rolled = gateway.dir.path().join("logs/gateway.1.log").exists();
+        rolled.then(|| std::fs::metadata(&file).ok()).flatten()
     })
-    .await;
-    assert!(std::fs::metadata(&file).unwrap().len() <= 12_000);
+    .await
+    .len();
+    assert!(size <= 12_000, "{size}");
+}
+
+#[tokio::test]
+async fn a_console_that_nobody_reads_holds_up_nothing() {
+    let gateway = TestGateway::prepare(&with(base(), "logging.consoleLevel", json!("trace")));
+    let mut child = gateway
+        .command()
+        .args(["gateway", "--port", &gateway.port.to_string()])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+    let probe = async || {
+        client
+            .get(gateway.url("/healthz"))
+            .send()
+            .await
+            .ok()
+            .map(|answer| answer.status())
+    };
+    eventually("the gateway answers", async || (probe().await? == 200).then_some(())).await;
+    // Far more lines than a pipe holds.
+    for number in 0..600 {
+        assert_eq!(
+            probe().await.map(|status| status.as_u16()),
+            Some(200),
+            "request {number}"
+        );
+    }
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(
+        output.stderr.len() >= 32 * 1024,
+        "only {} bytes were logged",
+        output.stderr.len()
+    );
 }
 
 #[tokio::test]

@@ -194,6 +194,15 @@ impl TestGateway {
         fs::read_to_string(self.log_path()).unwrap_or_default()
     }
 
+    /// Waits until it logged `text`, which comes a moment after what it tells of; returns everything it logged.
+    pub async fn logged(&self, text: &str) -> String {
+        eventually(&format!("the log says {text:?}"), async || {
+            let log = self.log();
+            log.contains(text).then_some(log)
+        })
+        .await
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.as_ref().unwrap().id()
     }

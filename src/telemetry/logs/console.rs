@@ -1,22 +1,52 @@
 //! Lines for people (or for what collects standard error) in three styles.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use owo_colors::{OwoColorize as _, Style};
 
 use super::layer::Fields;
 use super::{Active, ConsoleStyle};
+use crate::base::line_file::Destination;
 use crate::base::printable;
 
-/// Writes one line to standard error. `json` is the masked JSON form.
-pub(super) fn show(active: &Active, json: &str, level: &str, subsystem: &str, fields: &Fields, now: &jiff::Zoned) {
-    let text = match active.style {
-        ConsoleStyle::Json => format!("{json}\n"),
+/// Standard error, as the writing thread has it. Logs go there so that stdout stays the result of commands. A terminal
+/// that is held, or a collector that stopped reading, costs lines and never holds up the gateway.
+pub(super) struct StandardError(pub(super) Arc<ArcSwap<Active>>);
+
+impl Destination for StandardError {
+    fn append(&mut self, line: &str) -> io::Result<()> {
+        io::stderr().lock().write_all(line.as_bytes())
+    }
+
+    fn name(&self) -> String {
+        "standard error".to_owned()
+    }
+
+    fn gap(&self, missed: u64) -> String {
+        let text = format!("{missed} lines were lost: standard error is not read fast enough");
+        match self.0.load().style {
+            ConsoleStyle::Json => format!("{{\"message\":\"{text}\"}}"),
+            ConsoleStyle::Compact | ConsoleStyle::Pretty => text,
+        }
+    }
+}
+
+/// One line for standard error. `json` is the masked JSON form.
+pub(super) fn line(
+    active: &Active,
+    json: &str,
+    level: &str,
+    subsystem: &str,
+    fields: &Fields,
+    now: &jiff::Zoned,
+) -> String {
+    match active.style {
+        ConsoleStyle::Json => json.to_owned(),
         ConsoleStyle::Compact | ConsoleStyle::Pretty => text(active, level, subsystem, fields, now),
-    };
-    // Logs go to stderr so that stdout stays the result of commands; a closed stderr must not stop the gateway.
-    std::io::stderr().lock().write_all(text.as_bytes()).unwrap_or_default();
+    }
 }
 
 fn text(active: &Active, level: &str, subsystem: &str, fields: &Fields, now: &jiff::Zoned) -> String {
@@ -42,7 +72,7 @@ fn text(active: &Active, level: &str, subsystem: &str, fields: &Fields, now: &ji
     let message = active.redaction.line(&message);
     let (time, subsystem) = (now.strftime(time), short_subsystem(subsystem));
     if !(is_pretty && active.colors) {
-        return format!("{time} [{subsystem}] {message}\n");
+        return format!("{time} [{subsystem}] {message}");
     }
     let style = match level {
         "error" => Style::new().red(),
@@ -51,7 +81,7 @@ fn text(active: &Active, level: &str, subsystem: &str, fields: &Fields, now: &ji
         _ => Style::new(),
     };
     format!(
-        "{} {} {}\n",
+        "{} {} {}",
         time.to_string().dimmed(),
         format_args!("[{subsystem}]").cyan(),
         message.style(style)

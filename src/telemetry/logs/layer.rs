@@ -1,5 +1,6 @@
 //! From an event to its line: console, file, memory. Each line is made and masked once.
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -12,11 +13,14 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::Active;
 use super::console;
+use crate::base::line_file::LineFile;
 use crate::telemetry::ring::LogRing;
 
 /// The layer of the process.
 pub(super) struct GatewayLayer {
     pub(super) active: Arc<ArcSwap<Active>>,
+    /// Standard error; `None`: the system had no thread for it, so lines are written where they arise.
+    pub(super) console: Option<LineFile>,
     pub(super) ring: LogRing,
 }
 
@@ -125,7 +129,14 @@ where
         object.extend(fields.rest.clone());
         let line = active.redaction.line(&Value::Object(object).to_string());
         if active.console_level.shows(level) {
-            console::show(&active, &line, level_name(level), subsystem, &fields, &now);
+            let shown = console::line(&active, &line, level_name(level), subsystem, &fields, &now);
+            match &self.console {
+                Some(console) => console.push(shown),
+                None => io::stderr()
+                    .lock()
+                    .write_all(format!("{shown}\n").as_bytes())
+                    .unwrap_or_default(),
+            }
         }
         if active.file_level.shows(level)
             && let Some(file) = &active.file
