@@ -11,7 +11,7 @@
 //!
 //! | command | 0 | 1 |
 //! |---|---|---|
-//! | `gateway`, `gateway run` | stopped cleanly | wrong flags; else the gateway's own codes (78: configuration) |
+//! | `gateway`, `gateway run` | stopped cleanly | failed, wrong flags; else 75: another gateway is in the way, 78: configuration, 143: a second signal |
 //! | `gateway status` | the probe succeeded, or `--no-probe` | down, refused |
 //! | `gateway probe` | any target reachable | none reachable |
 //! | `gateway health`, `gateway call`, `health` | answered | down, refused, method error |

@@ -57,7 +57,7 @@ pub fn load_or_create_identity(path: &Path, clock: &dyn Clock) -> Result<DeviceK
         source,
     };
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(unwritable)?;
+        fs::create_private_dir(folder).map_err(unwritable)?;
     }
     match fs::create_private(path, format!("{document:#}\n").as_bytes()) {
         Ok(()) => Ok(key),

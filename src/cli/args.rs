@@ -31,7 +31,9 @@ Examples:
 Exit codes:
   0   done
   1   failed: wrong usage, gateway down or refusing, invalid config, not found
+  75  gateway run: another gateway holds the port or the state directory
   78  gateway run: refused because of the configuration
+  143 gateway run: a second signal cut the shutdown short
 
 Docs: https://docs.openclaw.ai/cli";
 

@@ -12,7 +12,7 @@ use crate::base::fs::{ReadError, read_capped};
 use crate::config::include::{self, Roots};
 use crate::config::overrides::env_port;
 use crate::config::raw::{self, MAX_ROOT_BYTES};
-use crate::config::redact::{credentials, redact};
+use crate::config::redact::{credentials, of_environment, redact};
 use crate::config::secrets::SecretTable;
 use crate::config::substitute::substitute;
 use crate::config::types::gateway::Management;
@@ -205,7 +205,9 @@ impl Local {
 
     /// The content with credentials replaced.
     pub fn redacted(&self) -> Value {
-        redact(&self.source, &credentials(&self.source))
+        let mut known = credentials(&self.source);
+        known.extend(of_environment(&self.env));
+        redact(&self.source, &known)
     }
 
     /// The block that says why the config file is refused.

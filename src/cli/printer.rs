@@ -1,5 +1,8 @@
 //! Where a command writes: results to stdout, everything else to stderr, colour and tables only where somebody looks.
 //!
+//! What others wrote (a gateway's answer, a model's words, a name) is shown without what a terminal would obey; JSON and
+//! text for programs are printed as they are.
+//!
 //! A reader that goes away (`| head`) ends the command quietly and successfully; other write errors make it fail.
 
 use std::fmt::Display;
@@ -10,6 +13,7 @@ use owo_colors::{OwoColorize, Style};
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
+use crate::base::printable;
 
 /// Table width when the output is not a terminal.
 const PLAIN_TABLE_WIDTH: u16 = 120;
@@ -94,7 +98,8 @@ impl Printer {
 
     /// One line of result.
     pub fn line(&mut self, text: impl Display) {
-        let done = writeln!(self.out, "{text}");
+        let text = text.to_string();
+        let done = writeln!(self.out, "{}", printable::lines(&text, self.look.color_out));
         self.settle(done);
     }
 
@@ -105,6 +110,12 @@ impl Printer {
         } else {
             self.line(text);
         }
+    }
+
+    /// One value for programs, as it is.
+    pub fn value(&mut self, text: &str) {
+        let done = writeln!(self.out, "{text}");
+        self.settle(done);
     }
 
     /// Text without a line end, as it is.
@@ -132,7 +143,9 @@ impl Printer {
     /// One line for people, on stderr.
     pub fn note(&mut self, text: impl Display) {
         self.flush();
-        let done = writeln!(self.err, "{text}").and_then(|()| self.err.flush());
+        let text = text.to_string();
+        let shown = printable::lines(&text, self.look.color_err);
+        let done = writeln!(self.err, "{shown}").and_then(|()| self.err.flush());
         self.settle_err(done);
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::env::Env;
 use super::secrets::as_reference;
 use super::snapshot::Issue;
 use super::substitute::whole_placeholder;
@@ -105,6 +106,13 @@ pub fn credentials(tree: &Value) -> BTreeSet<String> {
         }
     });
     found
+}
+
+/// Values of variables whose names speak of credentials, which `${NAME}` may have put anywhere.
+pub fn of_environment(env: &Env) -> impl Iterator<Item = String> {
+    env.iter()
+        .filter(|(name, value)| value.len() >= MIN_SEARCHED && (is_sensitive(&[name]) || name.ends_with("_KEY")))
+        .map(|(_, value)| value.to_owned())
 }
 
 /// Replaces credentials in text, longest first.
@@ -295,6 +303,25 @@ mod tests {
         assert_eq!(out["env"], json!({"vars": {"A": s}, "shellEnv": {"enabled": true}}));
         assert_eq!(out["agents"]["list"][0]["name"], s);
         assert_eq!(out["secrets"]["providers"]["f"]["path"], "/s");
+    }
+
+    #[test]
+    fn what_a_variable_with_a_telling_name_put_somewhere_is_taken_out() {
+        let env: Env = [
+            ("URL_KEY", "in-the-path-1"),
+            ("OPENCLAW_GATEWAY_TOKEN_FILE", "/run/secrets/token"),
+            ("MY_TOKEN", "short"),
+            ("REGION", "eu-central-1"),
+        ]
+        .into_iter()
+        .collect();
+        let known: BTreeSet<String> = of_environment(&env).collect();
+        assert_eq!(known, BTreeSet::from(["in-the-path-1".to_owned()]));
+        let tree = json!({"baseUrl": "https://h/in-the-path-1/v1", "name": "eu-central-1"});
+        assert_eq!(
+            redact(&tree, &known),
+            json!({"baseUrl": SENTINEL, "name": "eu-central-1"})
+        );
     }
 
     #[test]

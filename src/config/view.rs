@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::load::LoadError;
 use super::raw;
-use super::redact::{credentials, redact, scrub_text};
+use super::redact::{credentials, of_environment, redact, scrub_text};
 use super::snapshot::{Issue, Snapshot};
 
 /// Shows the snapshot. With `redacted` no credential appears anywhere in it; without, the caller must be allowed to see
@@ -77,6 +77,7 @@ fn list(issues: &[Issue]) -> Value {
 fn known_secrets(snapshot: &Snapshot) -> BTreeSet<String> {
     let mut known = credentials(&snapshot.parsed);
     known.extend(credentials(&snapshot.source));
+    known.extend(of_environment(&snapshot.env));
     let auth = [&snapshot.auth.token, &snapshot.auth.password].into_iter().flatten();
     known.extend(
         auth.chain(snapshot.secrets.values())

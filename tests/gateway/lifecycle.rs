@@ -149,6 +149,33 @@ async fn without_a_token_one_is_generated_in_the_state_directory_and_the_config_
 }
 
 #[tokio::test]
+async fn nothing_in_the_state_directory_is_for_other_users() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let gateway = TestGateway::start(&json!({"gateway": {"mode": "local"}})).await;
+    let mut folders = vec![gateway.state_dir.clone()];
+    let mut seen = 0;
+    while let Some(folder) = folders.pop() {
+        let own = std::fs::metadata(&folder).unwrap().permissions().mode();
+        assert_eq!(own & 0o077, 0, "{}", folder.display());
+        for entry in std::fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            // Files that are being written come and go.
+            let Ok(facts) = std::fs::metadata(&path) else { continue };
+            seen += 1;
+            if facts.is_dir() {
+                folders.push(path);
+            } else {
+                assert_eq!(facts.permissions().mode() & 0o077, 0, "{}", path.display());
+            }
+        }
+    }
+    assert!(
+        seen >= 4,
+        "the database, the lock, the token and the identity are there"
+    );
+}
+
+#[tokio::test]
 async fn sigterm_finishes_the_stream_refuses_new_runs_and_says_so() {
     let model = ModelDouble::start().await;
     let mut gateway = TestGateway::start(&config(&model.base_url())).await;

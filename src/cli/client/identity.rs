@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::error::CallError;
 use crate::auth::load_or_create_identity;
-use crate::base::fs::write_private;
+use crate::base::fs::{create_private_dir, write_private};
 use crate::base::{Clock, Secret, SystemClock};
 use crate::wire::device::DeviceKey;
 
@@ -80,7 +80,7 @@ impl IdentityFolder {
     }
 
     fn write(&self, path: &Path, document: &Value) -> Result<(), CallError> {
-        fs::create_dir_all(&self.0)
+        create_private_dir(&self.0)
             .and_then(|()| write_private(path, format!("{document:#}\n").as_bytes()))
             .map_err(|error| CallError::Local(format!("cannot write {}: {error}", path.display())))
     }

@@ -33,7 +33,7 @@ pub fn run(args: &GetArgs, context: &mut Context<'_>) -> Result<Exit, Failure> {
     let value = lookup(&shown, &args.path)
         .ok_or_else(|| Failure::new("NOT_FOUND", format!("Config path not found: {}", args.path)))?;
     match value {
-        Value::String(text) if !args.json => context.printer.line(text),
+        Value::String(text) if !args.json => context.printer.value(text),
         other => context.printer.json(other),
     }
     Ok(Exit::OK)

@@ -18,8 +18,10 @@ Examples:
 
 Exit codes:
   0   stopped cleanly
-  1   wrong flags, or the gateway cannot start (port taken, lock held)
-  78  refused because of the configuration";
+  1   wrong flags, or the gateway cannot start
+  75  another gateway holds the port or the state directory
+  78  refused because of the configuration
+  143 a second signal cut the shutdown short";
 
 const INLINE_PASSWORD: &str =
     "Warning: other users of this machine can see --password; use --password-file or OPENCLAW_GATEWAY_PASSWORD.";

@@ -31,7 +31,7 @@ pub fn run(args: &TokenArgs, context: &mut Context<'_>) -> Result<Exit, Failure>
     if args.json {
         context.printer.json(&json!({ "token": token.expose() }));
     } else {
-        context.printer.line(token.expose());
+        context.printer.value(token.expose());
     }
     Ok(Exit::OK)
 }

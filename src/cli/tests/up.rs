@@ -38,6 +38,29 @@ fn health_reads_like_upstreams() {
 }
 
 #[test]
+fn what_a_gateway_says_cannot_speak_to_the_terminal() {
+    let double = Double::answering(|method, _| match method {
+        "health" => {
+            let mut health = health();
+            health["channelLabels"]["telegram"] = json!("Tele\u{1b}]0;owned\u{7}gram");
+            health["agents"][0]["agentId"] = json!("ma\u{202e}in\r\u{1b}[2J");
+            Answer::Payload(health)
+        }
+        _ => Answer::Error(json!({ "code": "INVALID_REQUEST", "message": "no\u{1b}[8m\u{9b}2J" })),
+    });
+    let here = Instance::on_port(double.port);
+    let ran = here.run(&["health"]);
+    assert!(ran.out.starts_with("Tele\\u{1b}]0;owned\\u{7}gram: ok"), "{}", ran.out);
+    assert!(ran.out.contains("ma\\u{202e}in\\r\\u{1b}[2J"), "{}", ran.out);
+    assert_eq!(
+        here.run(&["health", "--json"]).json()["agents"][0]["agentId"],
+        "ma\u{202e}in\r\u{1b}[2J"
+    );
+    let refused = here.run(&["gateway", "call", "no.such.method"]);
+    assert!(refused.err.contains("no\\u{1b}[8m\\u{9b}2J"), "{}", refused.err);
+}
+
+#[test]
 fn a_gateway_that_calls_itself_unhealthy_makes_the_command_fail() {
     let double = Double::answering(|_, _| Answer::Payload(json!({ "ok": false })));
     let ran = Instance::on_port(double.port).run(&["gateway", "health"]);

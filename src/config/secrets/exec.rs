@@ -62,6 +62,8 @@ fn run(
     if let Some(folder) = program.parent() {
         command.current_dir(folder);
     }
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     for name in &provider.pass_env {
         if let Some(value) = env.raw(name) {
             command.env(name, value);
@@ -77,11 +79,21 @@ fn run(
         .map_err(|error| format!("Exec provider \"{alias}\" could not be started: {error}."))?;
     let output = converse(alias, provider, &mut child, question);
     if output.is_err() {
-        // It may have ended by itself; either way it must not linger.
-        drop(child.kill());
-        drop(child.wait());
+        end(&mut child);
     }
     output
+}
+
+/// Ends the program with whatever it started. It may have ended by itself; either way nothing must linger.
+fn end(child: &mut Child) {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Pid, Signal, kill_process_group};
+        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        group.and_then(|group| kill_process_group(group, Signal::KILL).ok());
+    }
+    drop(child.kill());
+    drop(child.wait());
 }
 
 fn converse(alias: &str, provider: &SecretProvider, child: &mut Child, question: String) -> Result<String, String> {

@@ -156,6 +156,14 @@ fn a_secret_volume_is_accepted_and_a_link_out_of_it_is_not() {
     );
 }
 
+/// Whether the process exists and is no zombie that waits for its parent.
+#[cfg(unix)]
+fn is_at_work(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit_once(')')
+        .is_some_and(|(_, rest)| !rest.trim_start().starts_with('Z'))
+}
+
 #[cfg(unix)]
 #[test]
 fn a_program_answers_all_ids_at_once_and_is_bounded() {
@@ -208,6 +216,17 @@ echo '{"protocolVersion":1,"values":{"a":"va"},"errors":{"b":{"message":"secret 
         run("slow.sh", "exec sleep 30", &[("timeoutMs", json!(100))]),
         Err("Exec provider \"p\" timed out after 100ms.".to_owned())
     );
+    let family = "sleep 30 & echo $! > \"$(pwd)/child\"; wait";
+    assert!(run("family.sh", family, &[("timeoutMs", json!(1_000))]).is_err());
+    let child = std::fs::read_to_string(scene.path("child")).unwrap();
+    let begin = std::time::Instant::now();
+    while is_at_work(child.trim()) {
+        assert!(
+            begin.elapsed() < std::time::Duration::from_secs(10),
+            "what it started lives on"
+        );
+        std::thread::yield_now();
+    }
     let flood = run("flood.sh", "exec yes", &[("maxOutputBytes", json!(1000))]);
     assert_eq!(flood, Err("Exec provider \"p\" wrote more than 1000 bytes.".to_owned()));
     let writable = scene.file("w.sh", "#!/bin/sh\n", 0o722);
