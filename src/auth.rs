@@ -30,7 +30,7 @@ use self::limiter::{DEFAULT_LIMIT, FailureLimiter};
 use crate::base::{Clock, DeviceId, Secret};
 use crate::config::{RateLimit, ResolvedAuth};
 use crate::domain::event::Event;
-use crate::domain::{Principal, Role, ScopeSet};
+use crate::domain::{Principal, Role};
 use crate::store::{Store, StoreError};
 use crate::telemetry::names;
 use crate::wire::connect::ConnectParams;
@@ -115,9 +115,9 @@ pub struct ConnectGrant {
     pub hello_scopes: Vec<String>,
     /// `auth.deviceToken` of hello-ok.
     pub device_token: Option<IssuedDeviceToken>,
-    /// Whether a shared secret (token, password) or a trusted proxy let it in: such connections are closed with 4001
-    /// when `ResolvedAuth::shared_generation` changes.
-    pub shared_secret: bool,
+    /// Whether the gateway's settings let it in (token, password, trusted proxy, or mode `none`) and not a token of its
+    /// own: such connections are closed with 4001 when `ResolvedAuth::shared_generation` changes.
+    pub by_settings: bool,
     /// The pairing it rests on, if it was handed a device token.
     pub pairing: Option<PairingMark>,
     /// Pairing events to publish.
@@ -182,8 +182,11 @@ impl Authenticator {
         };
         desk.judge(attempt).await.inspect_err(|refusal| {
             let details = refusal.error.details.as_ref();
-            let code = details.and_then(|details| details.get("code")?.as_str()).unwrap_or("refused");
-            tracing::info!(target: "auth", peer = %attempt.peer.ip(), client = attempt.params.client.id, code, "connect refused");
+            let code = details
+                .and_then(|details| details.get("code")?.as_str())
+                .unwrap_or("refused");
+            let client_ip = client::facts(auth, attempt.peer, attempt.headers).client_ip;
+            tracing::info!(target: "auth", %client_ip, client = attempt.params.client.id, code, "connect refused");
             count_failure("ws", code.to_owned());
         })
     }
@@ -195,11 +198,6 @@ impl Authenticator {
         self.0
             .devices
             .accepts(mark.device.as_str(), mark.role, mark.token.expose(), &[])
-    }
-
-    /// Scopes that a shared secret grants on HTTP.
-    pub fn shared_secret_scopes() -> ScopeSet {
-        ScopeSet::operator_default()
     }
 }
 

@@ -38,6 +38,7 @@ pub mod shell_env;
 pub mod snapshot;
 pub mod substitute;
 pub mod surroundings;
+pub mod tls;
 pub mod token;
 pub mod types;
 pub mod upstream;
@@ -59,4 +60,5 @@ pub use snapshot::{
     RateLimit, ResolvedAuth, RestPolicy, Severity, Snapshot, SnapshotHandle, TrustedProxy, WatchedFile,
 };
 pub use surroundings::Surroundings;
+pub use tls::TlsFiles;
 pub use watch::Watcher;

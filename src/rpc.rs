@@ -17,4 +17,4 @@ pub mod ws;
 
 pub use dispatch::WsLog;
 pub use probe::self_handshake;
-pub use surface::{Surface, SurfaceOptions, UpgradeFacts};
+pub use surface::{Surface, UpgradeFacts};

@@ -28,6 +28,7 @@ use std::sync::Arc;
 
 use rusqlite::Connection;
 
+pub use error::StoreError;
 pub use types::*;
 
 use probe::Probe;

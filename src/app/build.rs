@@ -1,7 +1,6 @@
 //! The one constructor call site: from a snapshot to running services, in order of dependency.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::logs::Logs;
 use crate::agent::{AgentRuns, AgentRunsDeps, RawStream};
@@ -20,7 +19,7 @@ use crate::health::{Health, HealthSources, LagSampler, ProbeSources, Probes};
 use crate::lifecycle::Lifecycle;
 use crate::live::{Live, LiveHandle};
 use crate::models::{Cooldowns, HttpClients, Registry};
-use crate::rpc::{Surface, SurfaceOptions, WsLog};
+use crate::rpc::{Surface, WsLog};
 use crate::services::Services;
 use crate::store::{Store, StoreOptions};
 
@@ -137,18 +136,7 @@ pub(super) async fn build(
         lifecycle,
         clock,
     };
-    let handshake_timeout = snapshot
-        .env
-        .get("OPENCLAW_HANDSHAKE_TIMEOUT_MS")
-        .and_then(|text| text.parse().ok())
-        .map(Duration::from_millis);
-    let control_plane = Surface::new(
-        services.clone(),
-        SurfaceOptions {
-            handshake_timeout,
-            log: wishes.ws_log,
-        },
-    );
+    let control_plane = Surface::new(services.clone(), wishes.ws_log);
     let grpc_health = HealthService::new(probes.clone(), services.lifecycle.clone());
     Ok(Gateway {
         services,

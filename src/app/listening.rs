@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::build::Gateway;
-use super::serve::{self, BindError, Limits, ListenAddress, Listeners, ServeSettings, Server, Tls, TlsError, TlsFiles};
+use super::serve::{self, BindError, Limits, ListenAddress, Listeners, ServeSettings, Server, Tls, TlsError};
 use super::sockets::SocketGate;
-use crate::config::Snapshot;
+use crate::config::{Snapshot, TlsFiles};
 use crate::fetch::Fetcher;
 use crate::grpc::{self, ControlPorts};
 use crate::http::{Management, Ports, RenderMetrics, Surface};
@@ -79,7 +79,7 @@ impl Listening {
             fetcher: Fetcher::default(),
         });
         let settings = ServeSettings {
-            limits: limits(snapshot),
+            limits: Limits::of(snapshot),
             tls: tls.clone(),
         };
         let management_surface = Management::new(gateway.probes.clone(), render);
@@ -116,7 +116,7 @@ impl Listening {
         snapshot: &Snapshot,
         rebind: bool,
     ) -> Result<PreparedListening, ListenError> {
-        let wanted = tls_files(snapshot);
+        let wanted = TlsFiles::of(&snapshot.config.gateway.tls, &snapshot.paths);
         if self.tls.as_ref().map(|tls| tls.files()) != wanted.as_ref() {
             self.tls = open_tls(snapshot).await?;
         } else if let Some(tls) = self.tls.clone() {
@@ -127,15 +127,27 @@ impl Listening {
             }
         }
         if rebind {
+            let before = self.main.addresses();
             self.main.rebind(&main_addresses(snapshot)).await?;
-            self.rebind_management(snapshot.listen.management).await?;
+            if let Err(error) = self.rebind_management(snapshot.listen.management).await {
+                self.put_back(&before).await;
+                return Err(error.into());
+            }
         }
         Ok(PreparedListening {
             settings: ServeSettings {
-                limits: limits(snapshot),
+                limits: Limits::of(snapshot),
                 tls: self.tls.clone(),
             },
         })
+    }
+
+    /// Listens where it did `before`, because the rest of a change could not be carried out.
+    async fn put_back(&self, before: &[SocketAddr]) {
+        let wanted: Vec<ListenAddress> = before.iter().copied().map(ListenAddress::required).collect();
+        if let Err(error) = self.main.rebind(&wanted).await {
+            tracing::error!(target: "gateway", %error, "the former address could not be opened again");
+        }
     }
 
     async fn rebind_management(&mut self, wanted: Option<SocketAddr>) -> Result<(), BindError> {
@@ -173,35 +185,9 @@ pub(super) fn main_addresses(snapshot: &Snapshot) -> Vec<ListenAddress> {
         .collect()
 }
 
-fn limits(snapshot: &Snapshot) -> Limits {
-    let limits = &snapshot.config.gateway.limits;
-    let count = |value: u32| usize::try_from(value).unwrap_or(usize::MAX);
-    Limits {
-        max_connections: count(limits.max_connections),
-        max_header_bytes: count(limits.max_header_bytes),
-        idle_timeout: Duration::from_millis(limits.idle_timeout_ms),
-        header_timeout: Duration::from_millis(limits.header_timeout_ms),
-    }
-}
-
-fn tls_files(snapshot: &Snapshot) -> Option<TlsFiles> {
-    let tls = &snapshot.config.gateway.tls;
-    if !tls.enabled {
-        return None;
-    }
-    let mut files = TlsFiles::in_state_dir(&snapshot.state_dir, tls.auto_generate.unwrap_or(true));
-    if let Some(path) = &tls.cert_path {
-        files.cert = snapshot.paths.expand(path);
-    }
-    if let Some(path) = &tls.key_path {
-        files.key = snapshot.paths.expand(path);
-    }
-    Some(files)
-}
-
 /// The certificate in force, if TLS is on.
 pub(super) async fn open_tls(snapshot: &Snapshot) -> Result<Option<Arc<Tls>>, TlsError> {
-    let Some(files) = tls_files(snapshot) else {
+    let Some(files) = TlsFiles::of(&snapshot.config.gateway.tls, &snapshot.paths) else {
         return Ok(None);
     };
     match tokio::task::spawn_blocking(move || Tls::open(files)).await {

@@ -26,8 +26,8 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use bind::{BindError, ListenAddress, Listeners, bind, wanted};
-pub use tls::{Tls, TlsError, TlsFiles};
+pub use bind::{BindError, ListenAddress, Listeners, bind};
+pub use tls::{Tls, TlsError};
 
 use crate::config::Snapshot;
 use crate::http::{Body, Peer};

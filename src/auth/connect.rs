@@ -52,21 +52,6 @@ struct Standing {
 impl Desk<'_> {
     /// Judges an attempt.
     pub async fn judge(&self, attempt: ConnectAttempt<'_>) -> Refusable<ConnectGrant> {
-        let outcome = self.decide(attempt).await;
-        if let Err(refusal) = &outcome {
-            let code = refusal.error.details.as_ref().and_then(|details| details.get("code"));
-            tracing::info!(
-                target: "auth",
-                client_ip = %super::client::facts(self.auth, attempt.peer, attempt.headers).client_ip,
-                client = attempt.params.client.id,
-                code = code.and_then(serde_json::Value::as_str).unwrap_or_default(),
-                "connect refused"
-            );
-        }
-        outcome
-    }
-
-    async fn decide(&self, attempt: ConnectAttempt<'_>) -> Refusable<ConnectGrant> {
         let asking = Asking::new(self.auth, attempt)
             .ok_or_else(|| refusal::plain(ErrorCode::InvalidRequest, "invalid role", None))?;
         if asking.has_origin || asking.is_control_ui() || asking.is_webchat() {
@@ -353,7 +338,7 @@ fn grant(asking: &Asking<'_>, proof: Proof, device: Option<&str>, standing: Stan
             token: token.expose().to_owned(),
             issued_at_ms: token.issued_at_ms(),
         }),
-        shared_secret: proof.is_secret() || proof.method == AuthMethod::TrustedProxy,
+        by_settings: proof.method != AuthMethod::DeviceToken,
         pairing,
         events,
     }

@@ -12,6 +12,7 @@ use super::client::{CallError, Endpoint};
 use super::exit::Failure;
 use super::local::Local;
 use crate::base::Secret;
+use crate::config::TlsFiles;
 
 /// Options of every command that talks to a gateway.
 #[derive(Debug, Clone, Default, Args)]
@@ -287,7 +288,7 @@ fn trust(source: Source, local: &Local) -> Result<Trust, Failure> {
     match source {
         Source::Local | Source::LocalFallback => {
             let certificate = local.text("gateway.tls.certPath").map_or_else(
-                || local.paths.state_dir.join("gateway/tls/gateway-cert.pem"),
+                || TlsFiles::in_state_dir(&local.paths.state_dir, false).cert,
                 |path| local.paths.expand(&path),
             );
             Ok(Trust::of_certificate_file(&certificate).unwrap_or_else(|| roots(local)))

@@ -295,6 +295,15 @@ fn fingerprint(auth: &ResolvedAuth, gateway: &Gateway) -> String {
     for proxy in &gateway.trusted_proxies {
         part(proxy.trim().as_bytes());
     }
+    // Who was let in by rules that no longer hold must come in anew.
+    if let Some(rules) = &auth.trusted_proxy {
+        for list in [&rules.required_headers, &rules.allow_users] {
+            part(&list.len().to_le_bytes());
+            list.iter().for_each(|text| part(text.as_bytes()));
+        }
+        part(rules.user_header.as_bytes());
+        part(&[u8::from(rules.allow_loopback)]);
+    }
     let mut text = hex::encode(hash.finalize());
     text.truncate(32);
     text

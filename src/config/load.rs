@@ -2,14 +2,19 @@
 //!
 //! Reads files (blocking) and changes nothing; writing the last-good copy and the generated token are separate calls.
 
+mod environment;
+mod outcome;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+pub use self::outcome::{LoadError, Loaded};
 use super::accounts::StoredProfiles;
 use super::env::Env;
 use super::error::{Refusal, StartError};
@@ -22,6 +27,7 @@ use super::shell_env::ShellEnv;
 use super::snapshot::{Issue, Snapshot, WatchedFile};
 use super::substitute::substitute;
 use super::surroundings::Surroundings;
+use super::tls::TlsFiles;
 use super::types::Config;
 use super::types::gateway::GatewayMode;
 use super::{agents, auth, bind, crossfield, defaults, dotenv, providers, secret_files, validate};
@@ -47,42 +53,6 @@ pub struct LoadInput {
     pub loaded_at_ms: i64,
     /// What the login shell said, once it was asked.
     pub shell: ShellEnv,
-}
-
-/// A usable configuration.
-#[derive(Debug)]
-pub struct Loaded {
-    /// The snapshot; its `warnings` and `watched_files` say the rest.
-    pub snapshot: Arc<Snapshot>,
-    /// The tree after includes and before `${ENV}`: what the last-good copy keeps.
-    pub joined: Value,
-}
-
-/// An unusable configuration.
-#[derive(Debug)]
-pub struct LoadError {
-    /// Why.
-    pub error: StartError,
-    /// Files that matter, so that the next change of any of them is seen.
-    pub watched: Vec<WatchedFile>,
-    /// Lower-case hex SHA-256 of the root file's bytes.
-    pub hash: String,
-    /// Whether the root file exists.
-    pub exists: bool,
-    /// Warnings found on the way.
-    pub warnings: Vec<Issue>,
-}
-
-impl std::fmt::Display for LoadError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.error.fmt(f)
-    }
-}
-
-impl std::error::Error for LoadError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.error)
-    }
 }
 
 /// Loads from the config file. `previous` lends secrets that cannot be read right now.
@@ -247,8 +217,10 @@ impl<'a> Loading<'a> {
         }
         let joined = included.value;
         let mut source = joined.clone();
-        self.apply_env_section(&source);
-        self.apply_shell(&source);
+        environment::fill_from_section(&mut self.env, &source);
+        if let Err(problem) = environment::fill_from_shell(&mut self.env, &source, &self.input.shell) {
+            self.warnings.push(Issue::warning("env.shellEnv", problem));
+        }
         for missing in substitute(&mut source, &self.env) {
             let text = format!(
                 "Missing env var \"{}\" - feature using this value will be unavailable",
@@ -381,60 +353,20 @@ impl<'a> Loading<'a> {
 
     /// A certificate must be there or makeable; its files are watched so that a renewal is applied.
     fn check_tls(&mut self, config: &Config) -> Result<(), StartError> {
-        let tls = &config.gateway.tls;
-        if !tls.enabled {
+        let (section, paths) = (&config.gateway.tls, &self.input.paths);
+        let Some(files) = TlsFiles::of(section, paths) else {
             return Ok(());
-        }
-        let folder = self.input.paths.state_dir.join("gateway/tls");
-        let file = |text: &Option<String>, name: &str| {
-            text.as_deref()
-                .map_or_else(|| folder.join(name), |text| self.input.paths.expand(text))
         };
-        let files = [
-            file(&tls.cert_path, "gateway-cert.pem"),
-            file(&tls.key_path, "gateway-key.pem"),
-        ];
-        let missing = files.iter().filter(|file| !file.exists()).count();
-        let can_make = tls.auto_generate != Some(false) && missing == files.len();
-        let authority = tls.ca_path.as_deref().map(|text| self.input.paths.expand(text));
-        for file in files.into_iter().chain(authority) {
+        let can_be_had = files.can_be_had();
+        let authority = section.ca_path.as_deref().map(|text| paths.expand(text));
+        for file in [files.cert, files.key].into_iter().chain(authority) {
             let bytes = read_capped(&file, 1024 * 1024).ok();
             self.watch(file, bytes);
         }
-        if missing > 0 && !can_make {
-            Err(Refusal::TlsMissing.into())
-        } else {
+        if can_be_had {
             Ok(())
-        }
-    }
-
-    /// The `env` section fills variables that are not set, before `${NAME}` is looked at.
-    fn apply_env_section(&mut self, tree: &Value) {
-        let Some(section) = tree.get("env").and_then(Value::as_object) else {
-            return;
-        };
-        let vars = section.get("vars").and_then(Value::as_object).into_iter().flatten();
-        let direct = section
-            .iter()
-            .filter(|(name, _)| !matches!(name.as_str(), "vars" | "shellEnv"));
-        for (name, value) in vars.chain(direct) {
-            if let Some(text) = value.as_str() {
-                self.env.fill(name, text);
-            }
-        }
-    }
-
-    /// `env.shellEnv`, or `OPENCLAW_LOAD_SHELL_ENV`.
-    fn apply_shell(&mut self, tree: &Value) {
-        let asked = |key: &str| tree.get("env")?.get("shellEnv")?.get(key);
-        let enabled = asked("enabled").and_then(Value::as_bool) == Some(true);
-        if !enabled && !self.env.is_truthy("OPENCLAW_LOAD_SHELL_ENV") {
-            return;
-        }
-        let from_env = || self.env.get("OPENCLAW_SHELL_ENV_TIMEOUT_MS")?.parse().ok();
-        let timeout = asked("timeoutMs").and_then(Value::as_u64).or_else(from_env);
-        if let Err(problem) = self.input.shell.fill(&mut self.env, timeout.map(Duration::from_millis)) {
-            self.warnings.push(Issue::warning("env.shellEnv", problem));
+        } else {
+            Err(Refusal::TlsMissing.into())
         }
     }
 
@@ -458,6 +390,3 @@ fn without_indexes(path: &str) -> String {
         })
         .collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -19,6 +19,8 @@ const SETTLE: Duration = Duration::from_millis(120);
 pub struct Reloader {
     /// The tree that the next diff starts from; advances also with ignored changes.
     baseline: Value,
+    /// The baseline before the last change that was judged.
+    before: Value,
     /// Files as they were when last judged.
     watched: Vec<WatchedFile>,
     /// Whether the last attempt could not be applied, so that an unchanged file must be looked at again.
@@ -57,6 +59,7 @@ impl Reloader {
     pub fn new(current: &Snapshot) -> Self {
         Self {
             baseline: current.source.clone(),
+            before: current.source.clone(),
             watched: current.watched_files.clone(),
             pending: false,
         }
@@ -78,13 +81,14 @@ impl Reloader {
     /// The files say `new` now: later changes are compared with it.
     pub fn accept(&mut self, new: &Snapshot) {
         self.pending = !new.secrets.degraded.is_empty();
-        self.baseline.clone_from(&new.source);
+        self.before = std::mem::replace(&mut self.baseline, new.source.clone());
         self.watched.clone_from(&new.watched_files);
     }
 
-    /// What was judged could not be applied: the next look tries again, even if the files are the same.
-    pub const fn retry(&mut self) {
+    /// What was judged could not be applied: the next look tries all of it again, even if the files are the same.
+    pub fn retry(&mut self) {
         self.pending = true;
+        self.baseline.clone_from(&self.before);
     }
 
     /// Looks at the files (blocking, up to a short pause for one that is being written).

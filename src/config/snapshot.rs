@@ -144,8 +144,8 @@ pub struct ResolvedAuth {
     pub control_ui_insecure_auth: bool,
     /// `gateway.controlUi.dangerouslyDisableDeviceAuth`.
     pub control_ui_device_auth_disabled: bool,
-    /// Changes whenever mode, secret or trusted proxies change; shared-secret connections of another generation are
-    /// closed with 4001.
+    /// Changes whenever mode, secret, trusted proxies or their rules change; connections that rest on these settings in
+    /// another generation are closed with 4001.
     pub shared_generation: String,
 }
 

@@ -1,16 +1,20 @@
-//! Keys that upstream has and this gateway does not use: one list of plain key paths.
+//! Keys that are accepted and have no effect, as lists of plain key paths: those that only upstream has, and those of our
+//! own schema that nothing reads yet. Who sets one is told.
 //!
 //! In a path `*` is any key, `[]` any array element, and a final `**` anything below.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-static LIST: &str = include_str!("upstream-only.txt");
+/// Keys that our schema does not have.
+pub static TREE: LazyLock<Node> = LazyLock::new(|| tree(include_str!("upstream-only.txt")));
 
-/// The list as a tree.
-pub static TREE: LazyLock<Node> = LazyLock::new(|| {
+/// Keys that our schema has and nothing reads.
+pub static IDLE: LazyLock<Node> = LazyLock::new(|| tree(include_str!("idle.txt")));
+
+fn tree(list: &'static str) -> Node {
     let mut root = Node::default();
-    for line in LIST
+    for line in list
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -18,7 +22,7 @@ pub static TREE: LazyLock<Node> = LazyLock::new(|| {
         root.insert(line);
     }
     root
-});
+}
 
 /// One key of the list, with the keys below it.
 #[derive(Debug, Default)]
@@ -86,23 +90,26 @@ fn elements(part: &'static str) -> impl Iterator<Item = &'static str> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn no_key_is_both_typed_and_listed() {
-        fn walk(node: &Node, path: &str, both: &mut Vec<String>) {
-            for (name, child) in &node.children {
-                let below = match (path.is_empty(), *name) {
-                    (true, name) => name.to_owned(),
-                    (false, "[]") => format!("{path}[]"),
-                    (false, name) => format!("{path}.{name}"),
-                };
-                if child.listed && crate::config::schema::at(&below).is_some() {
-                    both.push(below.clone());
-                }
-                walk(child, &below, both);
+    /// Listed paths for which our schema says so.
+    fn listed(node: &Node, path: &str, typed: bool, out: &mut Vec<String>) {
+        for (name, child) in &node.children {
+            let below = match (path.is_empty(), *name) {
+                (true, name) => name.to_owned(),
+                (false, "[]") => format!("{path}[]"),
+                (false, name) => format!("{path}.{name}"),
+            };
+            if child.listed && crate::config::schema::at(&below).is_some() == typed {
+                out.push(below.clone());
             }
+            listed(child, &below, typed, out);
         }
-        let mut both = Vec::new();
-        walk(&TREE, "", &mut both);
-        assert_eq!(both, Vec::<String>::new());
+    }
+
+    #[test]
+    fn keys_are_typed_or_known_of_upstream_and_idle_ones_are_typed() {
+        let mut wrong = Vec::new();
+        listed(&TREE, "", true, &mut wrong);
+        listed(&IDLE, "", false, &mut wrong);
+        assert_eq!(wrong, Vec::<String>::new());
     }
 }

@@ -1,7 +1,6 @@
 //! Liveness, readiness and startup as probes ask for them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -35,7 +34,8 @@ pub struct ProbeSources {
 pub struct Readiness {
     /// Whether new work is welcome.
     pub ready: bool,
-    /// What is in the way: `startup-sidecars`, `draining`, `handshake`, `storage`, `config`, channel ids.
+    /// What is in the way: `startup-sidecars`, `draining`, `handshake`, `storage`, channel ids. A configuration is always
+    /// applied: nothing is served before one is in force, and one that is refused leaves the old one there.
     pub failing: Vec<String>,
     /// Since the process started, ms.
     pub uptime_ms: u64,
@@ -58,7 +58,6 @@ struct Inner {
     sources: ProbeSources,
     liveness: Liveness,
     storage: StorageWatch,
-    config_applied: AtomicBool,
 }
 
 /// The probes; cheap to clone.
@@ -72,7 +71,6 @@ impl Probes {
             storage: StorageWatch::new(Arc::clone(&sources.storage)),
             sources,
             liveness: Liveness::new(),
-            config_applied: AtomicBool::new(true),
         }))
     }
 
@@ -84,12 +82,6 @@ impl Probes {
     /// The handshake watch, to be started once there is something to connect to.
     pub fn liveness(&self) -> &Liveness {
         &self.0.liveness
-    }
-
-    /// Whether the configuration that was loaded is the one in force. A refused change does not count: the old
-    /// configuration is then still in force.
-    pub fn set_config_applied(&self, applied: bool) {
-        self.0.config_applied.store(applied, Ordering::Relaxed);
     }
 
     /// Whether the process can serve. Before it runs and while it ends there is nothing to shake hands with.
@@ -114,9 +106,6 @@ impl Probes {
         }
         if self.0.storage.failure().await.is_some() {
             failing.push("storage".to_owned());
-        }
-        if !self.0.config_applied.load(Ordering::Relaxed) {
-            failing.push("config".to_owned());
         }
         self.failing_channels(&mut failing);
         failing

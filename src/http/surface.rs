@@ -23,7 +23,7 @@ use super::settings::Settings;
 use super::upgrade::{self, Sockets};
 use super::{Body, Peer, chat, embeddings, fault, management, models, page, request_id};
 use crate::base::Clock;
-use crate::config::AuthMode;
+use crate::config::{AuthMode, TrustedProxy};
 use crate::domain::run::Runs;
 use crate::domain::{Fault, FaultKind, Principal, Scope};
 use crate::fetch::Fetcher;
@@ -263,7 +263,10 @@ impl Exchange<'_> {
         let shows_credential = match auth.mode {
             AuthMode::None => false,
             AuthMode::Token | AuthMode::Password => headers.contains_key(header::AUTHORIZATION),
-            AuthMode::TrustedProxy => true,
+            AuthMode::TrustedProxy => {
+                let names_user = |rules: &TrustedProxy| headers.contains_key(rules.user_header.as_str());
+                auth.trusted_proxy.as_ref().is_some_and(names_user)
+            }
         };
         if shows_credential && gate.admit(auth, self.peer.addr, headers).is_ok() {
             Detail::Full

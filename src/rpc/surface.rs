@@ -13,25 +13,12 @@ use super::dispatch::{WriteBudget, WsLog};
 use super::handshake::{Entry, Gate, Origin, Verdict};
 use crate::auth::{ConnectAttempt, ConnectGrant};
 use crate::bus::PreauthPermit;
-use crate::config::Snapshot;
 use crate::domain::Principal;
 use crate::domain::event::{Event, Publisher};
 use crate::lifecycle::Phase;
 use crate::services::Services;
 use crate::telemetry::requests::RpcRequests;
 use crate::wire::connect::ConnectParams;
-
-/// From the upgrade to an accepted `connect`, unless configured.
-const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(15);
-
-/// What the environment says about the surface.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct SurfaceOptions {
-    /// `OPENCLAW_HANDSHAKE_TIMEOUT_MS`; wins over `gateway.handshakeTimeoutMs`.
-    pub handshake_timeout: Option<Duration>,
-    /// Which requests are logged.
-    pub log: WsLog,
-}
 
 /// What is known of an upgraded connection.
 #[derive(Debug)]
@@ -62,17 +49,17 @@ pub struct Surface(Arc<Inner>);
 
 struct Inner {
     services: Services,
-    options: SurfaceOptions,
+    log: WsLog,
     writes: WriteBudget,
     requests: RpcRequests,
 }
 
 impl Surface {
-    /// A surface over these services. Starts nothing.
-    pub fn new(services: Services, options: SurfaceOptions) -> Self {
+    /// A surface over these services that logs what `log` says. Starts nothing.
+    pub fn new(services: Services, log: WsLog) -> Self {
         Self(Arc::new(Inner {
             services,
-            options,
+            log,
             writes: WriteBudget::default(),
             requests: RpcRequests::default(),
         }))
@@ -97,22 +84,12 @@ impl Surface {
 
     /// Which requests are logged.
     pub(super) fn log(&self) -> WsLog {
-        self.0.options.log
+        self.0.log
     }
 
     pub(super) fn writes(&self) -> &WriteBudget {
         &self.0.writes
     }
-}
-
-/// `gateway.handshakeTimeoutMs`.
-fn configured_timeout(snapshot: &Snapshot) -> Option<Duration> {
-    snapshot
-        .runtime
-        .pointer("/gateway/handshakeTimeoutMs")?
-        .as_u64()
-        .filter(|ms| *ms > 0)
-        .map(Duration::from_millis)
 }
 
 /// The gate of one connection.
@@ -127,12 +104,7 @@ impl Gate for SurfaceGate<'_> {
     }
 
     fn timeout(&self) -> Duration {
-        self.surface
-            .0
-            .options
-            .handshake_timeout
-            .or_else(|| configured_timeout(&self.surface.services().snapshots.load()))
-            .unwrap_or(HANDSHAKE_TIMEOUT)
+        self.surface.services().snapshots.load().handshake_timeout()
     }
 
     fn now_ms(&self) -> i64 {
@@ -150,7 +122,7 @@ impl Gate for SurfaceGate<'_> {
                     principal: principal.clone(),
                     hello_scopes: Vec::new(),
                     device_token: None,
-                    shared_secret: false,
+                    by_settings: false,
                     pairing: None,
                     events: Vec::new(),
                 },
@@ -169,11 +141,11 @@ impl Gate for SurfaceGate<'_> {
         match services.auth.connect(&snapshot.auth, attempt).await {
             Ok(grant) => {
                 let generation = &snapshot.auth.shared_generation;
-                if grant.shared_secret && services.snapshots.load().auth.shared_generation != *generation {
+                if grant.by_settings && services.snapshots.load().auth.shared_generation != *generation {
                     self.publish(grant.events);
                     return Verdict::Outdated;
                 }
-                let shared_generation = grant.shared_secret.then(|| generation.clone());
+                let shared_generation = grant.by_settings.then(|| generation.clone());
                 Verdict::Granted(Box::new(Entry {
                     grant,
                     shared_generation,

@@ -3,8 +3,6 @@
 //! A canonical key is lower case and names its agent: `agent:<agent>:<rest>`; only `global` and `unknown` stand alone.
 //! Short keys of clients mean: `main` the main session of the default agent, any other text `agent:<default>:<text>`.
 
-use sha2::{Digest, Sha256};
-
 use crate::base::{AgentId, SessionKey};
 
 /// Longest key, in characters, as a client may write it.
@@ -98,24 +96,6 @@ pub fn agent_of(key: &SessionKey, default_agent: &AgentId) -> AgentId {
     key.agent().unwrap_or_else(|| default_agent.clone())
 }
 
-/// The session of an OpenAI client that names its `user`. Long names are replaced by their hash.
-pub fn openai_user(agent: &AgentId, user: &str) -> SessionKey {
-    let user = user.trim().to_lowercase();
-    let rest = format!("openai-user:{user}");
-    if user.is_empty() || rest.chars().count() > MAX_KEY_CHARS {
-        return join(
-            agent,
-            &format!("openai-user:{}", hex::encode(Sha256::digest(user.as_bytes()))),
-        );
-    }
-    join(agent, &rest)
-}
-
-/// A fresh session for an OpenAI request without `user`.
-pub fn openai_fresh(agent: &AgentId) -> SessionKey {
-    join(agent, &format!("openai:{}", uuid::Uuid::new_v4()))
-}
-
 /// A fresh session made from a control surface.
 pub fn dashboard_fresh(agent: &AgentId) -> SessionKey {
     join(agent, &format!("dashboard:{}", uuid::Uuid::new_v4()))
@@ -202,13 +182,6 @@ mod tests {
             prop_assert!(bytes[0].is_ascii_lowercase() || bytes[0].is_ascii_digit());
             prop_assert!(bytes.iter().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-')));
             prop_assert_eq!(agent_id(id.as_str()), id);
-        }
-
-        #[test]
-        fn openai_users_get_one_stable_session_each(user in "\\PC{1,700}") {
-            let key = openai_user(&main_agent(), &user);
-            prop_assert_eq!(&key, &openai_user(&main_agent(), &user.to_lowercase()));
-            prop_assert_eq!(&canonical(key.as_str(), &AgentId::new("other")).unwrap(), &key);
         }
     }
 }

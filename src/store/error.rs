@@ -1,11 +1,49 @@
-//! From failures of SQLite and the file system to [`StoreError`].
+//! Why the store could not do it, and how failures of SQLite and the file system say so.
 
 use std::io;
 use std::path::Path;
 
 use rusqlite::{Error, ErrorCode, ffi};
 
-use super::StoreError;
+/// Why the store could not do it.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// No space left on the device.
+    #[error("state storage is full: {0}")]
+    Full(String),
+    /// The directory or file cannot be written.
+    #[error("state storage is not writable: {0}")]
+    ReadOnly(String),
+    /// The database was written by a newer version.
+    #[error(
+        "state database has schema {found}, this version knows {known}: start the newer version, or restore a backup"
+    )]
+    Newer {
+        /// Schema in the file.
+        found: u32,
+        /// Newest schema this version knows.
+        known: u32,
+    },
+    /// The file is damaged.
+    #[error("state database is damaged: {0}")]
+    Corrupt(String),
+    /// Any other failure.
+    #[error("state database failed: {0}")]
+    Failed(String),
+    /// The write queue is full: storage is slower than the load.
+    #[error("state storage is overloaded; retry shortly")]
+    Overloaded,
+    /// The store was closed.
+    #[error("state storage is closed")]
+    Closed,
+}
+
+impl StoreError {
+    /// Whether the same command may succeed when space returns or the load drops.
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Full(_) | Self::ReadOnly(_) | Self::Overloaded)
+    }
+}
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> Self {

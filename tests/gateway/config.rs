@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::support::eventually;
 use crate::support::gateway::{TOKEN, TestGateway, config, replace_file, with};
 use crate::support::port::Port;
-use crate::support::ws::WsClient;
+use crate::support::ws::{WsClient, connect_params};
 
 fn with_agents(names: &[&str]) -> Value {
     let list: Vec<Value> = names.iter().map(|name| json!({"id": name})).collect();
@@ -244,4 +244,59 @@ async fn a_mounted_token_file_is_rotated_without_a_restart() {
     assert_eq!(status("second-mounted-token").await, 200);
     let shown = gateway.command().args(["gateway", "ready"]).output().unwrap();
     assert!(shown.status.success(), "{shown:?}");
+}
+
+#[tokio::test]
+async fn a_user_whom_the_proxy_may_no_longer_let_in_is_disconnected() {
+    let rules = |users: Value| json!({"userHeader": "x-user", "allowUsers": users, "allowLoopback": true});
+    let auth = |users: Value| json!({"mode": "trusted-proxy", "trustedProxy": rules(users)});
+    let base = with(
+        config("http://127.0.0.1:9/v1"),
+        "gateway.trustedProxies",
+        json!(["127.0.0.1"]),
+    );
+    let gateway = TestGateway::start(&with(base.clone(), "gateway.auth", auth(json!(["ann", "eve"])))).await;
+    let mut params = connect_params(&["operator.read"]);
+    params.as_object_mut().unwrap().remove("auth");
+    let connect = async |user: &str| {
+        let mut client = WsClient::open_with(gateway.port, &[("x-user", user)]).await;
+        let answer = client.call("connect", params.clone()).await;
+        (client, answer["ok"] == true)
+    };
+    let (mut eve, is_in) = connect("eve").await;
+    assert!(is_in);
+    gateway.write_config(&with(base, "gateway.auth", auth(json!(["ann"]))));
+    assert_eq!(eve.wait_closed().await, (4001, "gateway auth changed".to_owned()));
+    assert!(!connect("eve").await.1 && connect("ann").await.1);
+}
+
+#[tokio::test]
+async fn a_change_of_two_listeners_is_made_whole_or_not_at_all() {
+    let (reserved, occupied) = (Port::reserve(), std::net::TcpListener::bind("0.0.0.0:0").unwrap());
+    let (free, taken) = (reserved.number(), occupied.local_addr().unwrap().port());
+    let mut gateway = TestGateway::prepare(&json!({}));
+    let settings = with(config("http://127.0.0.1:9/v1"), "gateway.port", json!(gateway.port));
+    gateway.write_config(&settings);
+    gateway.env.push(("OPENCLAW_GATEWAY_PORT".to_owned(), String::new()));
+    gateway.spawn_without_port();
+    gateway.wait_ready().await;
+    let moved = with(settings, "gateway.port", json!(free));
+    let management = json!({"enabled": true, "port": taken});
+    gateway.write_config(&with(moved, "gateway.management", management));
+    eventually("the change is refused", async || {
+        gateway.log().contains("config reload skipped").then_some(())
+    })
+    .await;
+    let probe = |port: u16| reqwest::get(format!("http://127.0.0.1:{port}/healthz"));
+    assert!(
+        probe(free).await.is_err(),
+        "the new port answers although the change was refused"
+    );
+    assert_eq!(probe(gateway.port).await.unwrap().status(), 200);
+    drop(occupied);
+    gateway.signal("HUP");
+    eventually("the change is made once it can be", async || {
+        (probe(free).await.is_ok() && probe(taken).await.is_ok()).then_some(())
+    })
+    .await;
 }

@@ -3,7 +3,7 @@
 use openclaw::wire::device::{DeviceKey, DevicePayload};
 use serde_json::{Value, json};
 
-use crate::support::gateway::{TOKEN, TestGateway, config};
+use crate::support::gateway::{TOKEN, TestGateway, config, with};
 use crate::support::ws::{WsClient, connect_params};
 
 /// Makes a connection one from elsewhere, which no device is let in from without a person.
@@ -18,7 +18,17 @@ impl Device {
 
     /// Connects with these credentials (`token` or `deviceToken`); returns the answer too.
     async fn connect(&self, gateway: &TestGateway, scopes: &[&str], field: &str, secret: &str) -> (WsClient, Value) {
-        let mut client = WsClient::open_with(gateway.port, REMOTE).await;
+        let client = WsClient::open_with(gateway.port, REMOTE).await;
+        self.connect_over(client, scopes, field, secret).await
+    }
+
+    async fn connect_over(
+        &self,
+        mut client: WsClient,
+        scopes: &[&str],
+        field: &str,
+        secret: &str,
+    ) -> (WsClient, Value) {
         let challenge = client
             .find("challenge", |frame| frame["event"] == "connect.challenge")
             .await;
@@ -255,4 +265,19 @@ async fn a_revoked_token_and_a_removed_device_let_nobody_in() {
         .err("device.token.revoke", json!({"deviceId": kept.0.id(), "role": "node"}))
         .await;
     assert_eq!(refused["message"], "unknown deviceId/role");
+}
+
+#[tokio::test]
+async fn who_came_in_while_no_credential_was_asked_for_leaves_when_one_is() {
+    let open = with(config("http://127.0.0.1:9/v1"), "gateway.auth", json!({"mode": "none"}));
+    let gateway = TestGateway::start(&open).await;
+    let device = Device::new(9);
+    let here = WsClient::open(gateway.port).await;
+    let (mut client, hello) = device.connect_over(here, &["operator.admin"], "token", TOKEN).await;
+    assert_eq!(hello["ok"], true, "{hello}");
+    gateway.write_config(&config("http://127.0.0.1:9/v1"));
+    assert_eq!(client.wait_closed().await, (4001, "gateway auth changed".to_owned()));
+    let here = WsClient::open(gateway.port).await;
+    let (_, refused) = device.connect_over(here, &["operator.admin"], "token", "guess").await;
+    assert_eq!(refused["error"]["details"]["code"], "AUTH_TOKEN_MISMATCH", "{refused}");
 }

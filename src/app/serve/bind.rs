@@ -6,8 +6,6 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
 
-use crate::config::Listen;
-
 /// Connections that may wait in the kernel for `accept`.
 const BACKLOG: u32 = 1024;
 /// A predecessor that is just going away gets this many chances to let go of the port.
@@ -33,19 +31,6 @@ impl ListenAddress {
     pub const fn optional(addr: SocketAddr) -> Self {
         Self { addr, optional: true }
     }
-}
-
-/// The addresses of a configuration; all but the first may be missing.
-pub fn wanted(listen: &Listen) -> Vec<ListenAddress> {
-    listen
-        .addresses
-        .iter()
-        .enumerate()
-        .map(|(index, addr)| ListenAddress {
-            addr: *addr,
-            optional: index > 0,
-        })
-        .collect()
 }
 
 /// Why no socket could be opened.

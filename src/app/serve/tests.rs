@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::*;
-use crate::config::AuthMode;
+use crate::config::{AuthMode, TlsFiles};
 use crate::grpc;
 use crate::http::fixtures::{Rig, Step, all_on, completed, end, say};
 

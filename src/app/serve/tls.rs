@@ -1,11 +1,11 @@
-//! TLS on the listener: certificate files, a self-signed pair if none exist, and reload when they change.
+//! TLS on the listener: certificate files, a self-signed pair if none exist.
 //!
-//! A renewed certificate is picked up by looking at the files every few seconds, which also sees a swapped symbolic
-//! link. A pair that does not load changes nothing.
+//! A renewed certificate is a change of configuration like any other: the files are among those that are watched. A pair
+//! that does not load changes nothing.
 
-use std::fs::{self, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -17,52 +17,11 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 
-use crate::config::Snapshot;
+use crate::base::fs::create_private_dir;
+use crate::config::TlsFiles;
 
-/// How often the files are looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
 const SELF_SIGNED_DAYS: u64 = 3_650;
-
-/// Where the certificate is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// Certificate chain, PEM.
-    pub cert: PathBuf,
-    /// Private key, PEM.
-    pub key: PathBuf,
-    /// Whether a self-signed pair is made if both are missing.
-    pub auto_generate: bool,
-}
-
-impl TlsFiles {
-    /// `gateway.tls`, if it is enabled.
-    pub fn of(snapshot: &Snapshot) -> Option<Self> {
-        let tls = &snapshot.config.gateway.tls;
-        if !tls.enabled {
-            return None;
-        }
-        let mut files = Self::in_state_dir(&snapshot.state_dir, tls.auto_generate != Some(false));
-        if let Some(cert) = &tls.cert_path {
-            files.cert = snapshot.paths.expand(cert);
-        }
-        if let Some(key) = &tls.key_path {
-            files.key = snapshot.paths.expand(key);
-        }
-        Some(files)
-    }
-
-    /// The files in the state directory.
-    pub fn in_state_dir(state_dir: &Path, auto_generate: bool) -> Self {
-        let dir = state_dir.join("gateway").join("tls");
-        Self {
-            cert: dir.join("gateway-cert.pem"),
-            key: dir.join("gateway-key.pem"),
-            auto_generate,
-        }
-    }
-}
 
 /// Why TLS cannot be offered.
 #[derive(Debug, thiserror::Error)]
@@ -82,9 +41,6 @@ pub enum TlsError {
     #[error("gateway tls: failed to load cert ({0})")]
     Load(String),
 }
-
-/// Modification time and size of both files; `None` for one that cannot be read.
-type Stamp = [Option<(SystemTime, u64)>; 2];
 
 /// TLS as the listener uses it.
 pub struct Tls {
@@ -167,44 +123,6 @@ impl Tls {
         self.current.0.store(Arc::new(fresh));
         Ok(())
     }
-
-    /// Reloads whenever the files change, until `stop`.
-    pub async fn watch(self: Arc<Self>, stop: CancellationToken) {
-        let look = |tls: Arc<Self>| async move {
-            tokio::task::spawn_blocking(move || tls.stamp())
-                .await
-                .unwrap_or([None, None])
-        };
-        let mut known = look(Arc::clone(&self)).await;
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.cancelled() => return,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
-            }
-            let seen = look(Arc::clone(&self)).await;
-            // Half of a pair that is being replaced does not load; the next look sees the other half.
-            if seen == known {
-                continue;
-            }
-            known = seen;
-            let tls = Arc::clone(&self);
-            match tokio::task::spawn_blocking(move || tls.reload()).await {
-                Ok(Ok(())) => {
-                    tracing::info!(target: "tls", fingerprint = self.fingerprint(), "certificate reloaded");
-                }
-                Ok(Err(error)) => tracing::warn!(target: "tls", %error, "certificate not reloaded; the old one stays"),
-                Err(error) => tracing::error!(target: "tls", %error, "certificate reload died"),
-            }
-        }
-    }
-
-    fn stamp(&self) -> Stamp {
-        [&self.files.cert, &self.files.key].map(|path| {
-            let meta = fs::metadata(path).ok()?;
-            Some((meta.modified().ok()?, meta.len()))
-        })
-    }
 }
 
 fn load(files: &TlsFiles, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
@@ -233,7 +151,7 @@ fn generate(files: &TlsFiles) -> Result<(), TlsError> {
     let cert = params.self_signed(&key).map_err(|error| failed(&error))?;
     for path in [&files.cert, &files.key] {
         if let Some(dir) = path.parent() {
-            fs::create_dir_all(dir).map_err(|error| failed(&error))?;
+            create_private_dir(dir).map_err(|error| failed(&error))?;
         }
     }
     // The key first: a certificate without its key would block the next attempt.
@@ -256,6 +174,8 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]
@@ -297,5 +217,7 @@ mod tests {
         for path in [&files.cert, &files.key] {
             assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
         }
+        let folder = files.key.parent().unwrap();
+        assert_eq!(fs::metadata(folder).unwrap().permissions().mode() & 0o777, 0o700);
     }
 }

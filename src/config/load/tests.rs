@@ -369,13 +369,27 @@ fn variables_come_from_process_env_files_and_the_env_section() {
 }
 
 #[test]
-fn the_shared_generation_follows_mode_secret_and_proxies_and_nothing_else() {
+fn the_shared_generation_follows_mode_secret_and_proxies_with_their_rules_and_nothing_else() {
     let of = |text: &str| Scene::new(&local(text)).load().auth.shared_generation.clone();
     let base = of("auth: {token: 'a'}");
     assert_eq!(base, of("auth: {token: 'a'}, port: 4000"));
     assert_ne!(base, of("auth: {token: 'b'}"));
     assert_ne!(base, of("auth: {mode: 'password', password: 'a'}"));
     assert_ne!(base, of("auth: {token: 'a'}, trustedProxies: ['10.0.0.1']"));
+    let proxied = |rules: &str| {
+        let auth = format!("auth: {{mode: 'trusted-proxy', trustedProxy: {{{rules}}}}}");
+        of(&format!("{auth}, trustedProxies: ['10.0.0.1']"))
+    };
+    let rules = proxied("userHeader: 'x-user', allowUsers: ['ann', 'bob']");
+    assert_eq!(rules, proxied("userHeader: 'X-User', allowUsers: ['ann', 'bob']"));
+    for changed in [
+        "userHeader: 'x-user', allowUsers: ['ann']",
+        "userHeader: 'x-user', allowUsers: ['ann', 'bob'], requiredHeaders: ['x-proof']",
+        "userHeader: 'x-user', allowUsers: ['ann', 'bob'], allowLoopback: true",
+        "userHeader: 'x-name', allowUsers: ['ann', 'bob']",
+    ] {
+        assert_ne!(rules, proxied(changed), "{changed}");
+    }
 }
 
 #[test]
@@ -617,7 +631,8 @@ fn a_usual_file_loads_with_nothing_but_the_note_about_unused_keys() {
     assert_eq!(snapshot.warnings.len(), 1, "{:?}", snapshot.warnings);
     assert_eq!(
         snapshot.warnings[0].message,
-        "accepted and without effect in this gateway: browser, discovery, update"
+        "accepted and without effect in this gateway: agents.defaults.heartbeat, agents.defaults.skipBootstrap, browser, \
+         diagnostics, discovery, hooks, models.mode, update"
     );
     assert_eq!(snapshot.agents.len(), 2);
     assert_eq!(snapshot.agents[0].allowed_models, ["mock/m1"]);

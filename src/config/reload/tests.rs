@@ -157,3 +157,16 @@ fn a_half_written_file_is_looked_at_again() {
     writer.join().unwrap();
     assert!(matches!(outcome, Reload::Apply { changed, .. } if changed == ["agents"]));
 }
+
+#[test]
+fn a_change_that_could_not_be_applied_is_tried_again_with_all_that_it_takes() {
+    let mut scene = Scene::new("hybrid");
+    scene.write(&text("hybrid", "port: 4123}"));
+    for _ in 0..2 {
+        let Reload::Apply { changed, rebind, .. } = scene.evaluate() else {
+            panic!()
+        };
+        assert_eq!((changed.as_slice(), rebind), (&["gateway.port".to_owned()][..], true));
+        scene.reloader.retry();
+    }
+}

@@ -87,7 +87,7 @@ impl Gate for Door {
                     },
                     hello_scopes: Vec::new(),
                     device_token: None,
-                    shared_secret: true,
+                    by_settings: true,
                     pairing: None,
                     events: Vec::new(),
                 },

@@ -310,7 +310,7 @@ async fn a_proxys_user_gets_in_without_scopes() {
     let grant = bench.granted(&call(BACKEND).auth(none).header(user).remote()).await;
     assert_eq!(grant.principal.user.as_deref(), Some("ann"));
     assert_eq!(grant.principal.method, AuthMethod::TrustedProxy);
-    assert!(grant.shared_secret);
+    assert!(grant.by_settings);
 }
 
 #[tokio::test]

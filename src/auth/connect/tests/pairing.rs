@@ -125,7 +125,7 @@ async fn a_local_device_is_paired_silently_and_gets_the_same_token_again() {
     assert!(first.events[0].payload.get().contains("\"decision\":\"approved\""));
     let issued = first.device_token.unwrap();
     assert_eq!((issued.token.len(), issued.issued_at_ms), (43, NOW));
-    assert!(first.shared_secret);
+    assert!(first.by_settings);
 
     // The token in its own field, in the token's field, beside a wrong token, and the shared token again.
     for auth in [
@@ -139,7 +139,7 @@ async fn a_local_device_is_paired_silently_and_gets_the_same_token_again() {
         assert!(again.events.is_empty());
         let by_device = auth["token"] != "right";
         assert_eq!(again.principal.method == AuthMethod::DeviceToken, by_device);
-        assert_eq!(again.shared_secret, !by_device);
+        assert_eq!(again.by_settings, !by_device);
     }
     let refusal = bench
         .refused(&call(CLI).device(1).auth(json!({ "deviceToken": "nope" })))
@@ -378,7 +378,10 @@ async fn without_authentication_local_devices_pair_and_the_control_ui_need_not()
     let bench = Bench::with(auth).await;
     let none = json!({});
     let grant = bench.granted(&call(CLI).auth(none.clone()).device(1)).await;
-    assert!(grant.device_token.is_some() && !grant.shared_secret);
+    assert!(
+        grant.device_token.is_some() && grant.by_settings,
+        "it came in because everybody does"
+    );
     let ui = call(CONTROL_UI).auth(none.clone()).header(OWN_PAGE).device(2);
     let grant = bench.granted(&ui).await;
     assert!(grant.device_token.is_none() && grant.principal.may(Scope::Admin));

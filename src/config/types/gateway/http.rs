@@ -182,6 +182,6 @@ pub struct Tls {
     pub cert_path: Option<String>,
     /// Private key, PEM; absent: in the state folder.
     pub key_path: Option<String>,
-    /// Certificate authority for client certificates, PEM.
+    /// Certificate authority, PEM. Watched, and not used: clients are not asked for certificates.
     pub ca_path: Option<String>,
 }
