@@ -4,7 +4,7 @@
 #                                    etcd and kube-apiserver) also a dry run against a real API server
 #   run.sh cluster [ONLY]            the chart in a real cluster that may be disturbed: see cluster.py for what it needs.
 #                                    Without OPENCLAW_TEST_KUBECONFIG, and with root, one is made where the tools for it are
-#                                    beside this tree
+#                                    beside this tree; exit code 3 if it cannot be
 # Tools are taken from PATH and from the `bin` of CLUSTER_CACHE (default ~/.cache/cluster-tools).
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -58,12 +58,12 @@ case "$command" in
     beside="$(cd ../../.. && pwd)/shared/cluster"
     if [ -z "${OPENCLAW_TEST_KUBECONFIG:-}" ] && [ -x "$beside/up.sh" ] && [ "$(id -u)" = 0 ]; then
       trap '"$beside/down.sh" >/dev/null' EXIT
-      lines="$("$beside/up.sh")"
+      lines="$("$beside/up.sh")" || { echo "no cluster can be made here" >&2; exit 3; }
       eval "$lines"
       export OPENCLAW_TEST_KUBECONFIG="$KUBECONFIG"
       export OPENCLAW_TEST_IMPORT="ctr -a ${CLUSTER_DIR:-/var/tmp/cluster}/run/containerd.sock -n k8s.io images import -"
     fi
     "$python" cluster.py "$@"
     ;;
-  *) sed -n '2,9p' run.sh | sed 's/^# \{0,1\}//' >&2; exit 2 ;;
+  *) sed -n '2,8p' run.sh | sed 's/^# \{0,1\}//' >&2; exit 2 ;;
 esac
