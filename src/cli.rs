@@ -46,6 +46,7 @@ use self::exit::{Exit, Failure};
 use self::local::Local;
 use self::printer::Printer;
 use crate::config::Env;
+use crate::documents::worker;
 use crate::settings::RunSettings;
 
 /// Width of help texts when nobody looks at a terminal.
@@ -65,6 +66,9 @@ pub enum Step {
 /// Runs what the process's arguments say. `run_gateway` is the composition root: it gets the settings of `gateway run`
 /// and returns when the gateway has stopped.
 pub fn main(run_gateway: impl FnOnce(RunSettings) -> ExitCode) -> ExitCode {
+    if let Some(exit) = worker::run_if_asked(std::env::args_os()) {
+        return exit;
+    }
     let mut printer = Printer::stdio();
     match interpret(std::env::args_os(), Env::capture(), &mut printer) {
         Step::Gateway(settings) => {

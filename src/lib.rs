@@ -12,6 +12,7 @@ pub mod bus;
 pub mod channels;
 pub mod cli;
 pub mod config;
+pub mod documents;
 pub mod domain;
 pub mod fetch;
 pub mod grpc;

@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("bus", 4),
     ("auth", 4),
     ("fetch", 4),
+    ("documents", 4),
     ("sessions", 4),
     ("models", 4),
     ("live", 5),
