@@ -5,6 +5,7 @@
 
 mod answer;
 mod chain;
+mod embed;
 mod emit;
 mod lane;
 mod ledger;
@@ -19,6 +20,6 @@ mod task;
 mod thinking;
 mod turn;
 
-pub use ledger::{COLLECTION as USAGE_COLLECTION, DayUsage};
+pub use ledger::{COLLECTION as USAGE_COLLECTION, DayUsage, usage_day};
 pub use raw_stream::RawStream;
 pub use runs::{AgentRuns, AgentRunsDeps};

@@ -39,9 +39,9 @@ pub struct DayUsage {
     pub cache_read: u64,
     /// Prompt tokens written to a cache.
     pub cache_write: u64,
-    /// Runs that called a model.
+    /// Runs and requests for embeddings that called a model.
     pub runs: u64,
-    /// Runs of models without a price.
+    /// Those of models without a price.
     pub unpriced: u64,
     /// What that cost, USD: input, output, cache read, cache write.
     pub usd: [f64; 4],
@@ -235,6 +235,11 @@ impl Ledger {
 
 fn key(day: i64, agent: &AgentId) -> String {
     format!("{}/{agent}", date(day))
+}
+
+/// The day of a moment in UTC, `YYYY-MM-DD`: the first part of the documents' keys.
+pub fn usage_day(now_ms: i64) -> String {
+    date(now_ms.div_euclid(DAY_MS))
 }
 
 /// `YYYY-MM-DD` of a day since the epoch.

@@ -21,7 +21,7 @@ use crate::domain::run::{
 };
 use crate::domain::tool::Tools;
 use crate::lifecycle::Lifecycle;
-use crate::live::LiveHandle;
+use crate::live::{Live, LiveHandle};
 use crate::models::retry::RetryPolicy;
 use crate::store::{Recovery, Store, StoreError, StoredRun};
 
@@ -82,6 +82,18 @@ impl AgentRuns {
             raw_stream: deps.raw_stream,
             registered: Notify::new(),
         }))
+    }
+
+    pub(super) fn live(&self) -> Arc<Live> {
+        self.0.live.load()
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.0.ledger
+    }
+
+    pub(super) fn now_ms(&self) -> i64 {
+        self.0.clock.now_ms()
     }
 
     /// Starts what an earlier process accepted and never began, and reports what it left half-done.

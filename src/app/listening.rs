@@ -57,6 +57,7 @@ impl Listening {
             live: services.live.clone(),
             gate: Arc::new(services.auth.clone()),
             runs: Arc::clone(&services.runs),
+            embedder: Arc::new(gateway.runs.clone()),
             store: services.store.clone(),
             probes: gateway.probes.clone(),
             lifecycle: services.lifecycle.clone(),

@@ -1,12 +1,15 @@
-//! The port to embedding models: texts in, vectors out.
+//! The ports to embedding models: texts in, vectors out.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
 
+use super::Fault;
 use super::model::CallError;
 use super::run::PortFuture;
+use crate::base::AgentId;
+use crate::config::EmbeddingSettings;
 
 /// What is embedded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,4 +74,15 @@ pub struct Embeddings {
 pub trait EmbeddingProvider: Send + Sync + fmt::Debug {
     /// Sends one request.
     fn embed<'a>(&'a self, call: &'a EmbeddingCall) -> PortFuture<'a, Result<Embeddings, CallError>>;
+}
+
+/// Embeddings on behalf of an agent: within what it may spend, counted like everything else that it uses.
+pub trait Embedder: Send + Sync {
+    /// Sends one request to the model of `settings`. Refused with `spend_limit_reached` before anybody is asked.
+    fn embed<'a>(
+        &'a self,
+        agent: &'a AgentId,
+        settings: &'a EmbeddingSettings,
+        call: &'a EmbeddingCall,
+    ) -> PortFuture<'a, Result<Embeddings, Fault>>;
 }

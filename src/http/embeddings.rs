@@ -12,7 +12,7 @@ use super::surface::Exchange;
 use super::{Body, reply};
 use crate::domain::embedding::{EmbeddingCall, Embeddings};
 use crate::domain::{Fault, FaultKind};
-use crate::models::client::{call_fault, embedding_json, parse_embeddings};
+use crate::models::client::{embedding_json, parse_embeddings};
 
 /// Largest body, bytes.
 const MAX_BODY: u64 = 5 * 1024 * 1024;
@@ -58,7 +58,7 @@ where
 async fn run(exchange: &Exchange<'_>, headers: &HeaderMap, admitted: &Admitted) -> Result<Response<Body>, Refusal> {
     let turn = agent_call::parse(admitted.bytes.clone(), parse_embeddings).await?;
     let live = &exchange.live;
-    let settings = embedding_target(live, headers, &admitted.principal, &turn.model)?;
+    let (agent, settings) = embedding_target(live, headers, &admitted.principal, &turn.model)?;
     if turn.input.is_empty() {
         let nothing = Embeddings {
             vectors: Vec::new(),
@@ -67,9 +67,6 @@ async fn run(exchange: &Exchange<'_>, headers: &HeaderMap, admitted: &Admitted) 
         let bytes = list(&turn.model, &nothing, turn.base64).unwrap_or_default();
         return Ok(reply::json_bytes(StatusCode::OK, bytes));
     }
-    let refused = |error: crate::domain::model::CallError| {
-        Refusal::of_run(call_fault(error.class, error.message, error.retry_after))
-    };
     let call = EmbeddingCall {
         model: settings.model.as_str().into(),
         input: turn.input,
@@ -78,8 +75,11 @@ async fn run(exchange: &Exchange<'_>, headers: &HeaderMap, admitted: &Admitted) 
         user: turn.user,
         traceparent: agent_call::traceparent(headers),
     };
-    let provider = live.models.embedder(&settings).map_err(refused)?;
-    let answer = provider.embed(&call).await.map_err(refused)?;
+    let embedder = &exchange.surface.ports.embedder;
+    let answer = embedder
+        .embed(&agent, &settings, &call)
+        .await
+        .map_err(Refusal::of_run)?;
     let (model, base64) = (turn.model, turn.base64);
     let work = move || list(&model, &answer, base64);
     let bytes = if call.input.len() < MANY {

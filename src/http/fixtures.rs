@@ -15,10 +15,11 @@ use tonic::service::Routes;
 
 use super::{Body, Gatekeeper, Peer, Ports, SocketFacts, SocketTask, Sockets, Surface};
 use crate::auth::{AuthFailure, ClientFacts};
-use crate::base::RunId;
 use crate::base::clock::ManualClock;
-use crate::config::{AuthMode, ResolvedAuth};
-use crate::domain::model::{FinishReason, Usage};
+use crate::base::{AgentId, RunId};
+use crate::config::{AuthMode, EmbeddingSettings, ResolvedAuth};
+use crate::domain::embedding::{Embedder, EmbeddingCall, Embeddings};
+use crate::domain::model::{CallError, FinishReason, Usage};
 use crate::domain::run::{
     AbortReport, AbortRequest, Accepted, ActiveRuns, PortFuture, RUN_EVENT_CAPACITY, RunEnd, RunEvent, RunHandle,
     RunOutcome, RunRecord, RunRequest, Runs,
@@ -30,6 +31,7 @@ use crate::health::probes::tests::{World, probes};
 use crate::lifecycle::Lifecycle;
 use crate::live::{Live, LiveHandle};
 use crate::models::Registry;
+use crate::models::client::call_fault;
 use crate::store::{Store, StoreOptions};
 
 /// Knows the bearer values `admin`, `writer` and `reader`; with mode `none` everybody is `admin`.
@@ -139,6 +141,25 @@ impl Runs for Script {
     }
 }
 
+/// Asks the provider and counts nothing.
+struct Direct(LiveHandle);
+
+impl Embedder for Direct {
+    fn embed<'a>(
+        &'a self,
+        _agent: &'a AgentId,
+        settings: &'a EmbeddingSettings,
+        call: &'a EmbeddingCall,
+    ) -> PortFuture<'a, Result<Embeddings, Fault>> {
+        let models = Arc::clone(&self.0.load().models);
+        Box::pin(async move {
+            let refused = |error: CallError| call_fault(error.class, error.message, error.retry_after);
+            let provider = models.embedder(settings).map_err(refused)?;
+            provider.embed(call).await.map_err(refused)
+        })
+    }
+}
+
 /// Sends back what it receives.
 struct Echo;
 
@@ -225,6 +246,7 @@ impl Rig {
             live: live.clone(),
             gate: Arc::new(Gate),
             runs: Arc::<Script>::clone(&script),
+            embedder: Arc::new(Direct(live.clone())),
             store: store.clone(),
             probes,
             lifecycle: lifecycle.clone(),

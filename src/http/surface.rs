@@ -24,6 +24,7 @@ use super::upgrade::{self, Sockets};
 use super::{Body, Peer, chat, embeddings, fault, management, models, page, request_id};
 use crate::base::Clock;
 use crate::config::{AuthMode, TrustedProxy};
+use crate::domain::embedding::Embedder;
 use crate::domain::run::Runs;
 use crate::domain::{Fault, FaultKind, Principal, Scope};
 use crate::fetch::Fetcher;
@@ -45,6 +46,8 @@ pub struct Ports {
     pub gate: Arc<dyn Gatekeeper>,
     /// The run loop.
     pub runs: Arc<dyn Runs>,
+    /// Embedding models.
+    pub embedder: Arc<dyn Embedder>,
     /// Stored responses.
     pub store: Store,
     /// Probes.

@@ -41,6 +41,46 @@ impl RunFinished<'_> {
         ];
         metrics::counter!(names::RUN_COMPLETED, &labels).increment(1);
         metrics::histogram!(names::RUN_DURATION, &labels).record(self.duration.as_secs_f64());
+        TokensSpent {
+            agent: self.agent,
+            provider: self.provider,
+            model: self.model,
+            tokens: self.tokens,
+            cost_usd: self.cost_usd,
+        }
+        .emit();
+        let duration_ms = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
+        match self.error {
+            Some(error) => tracing::warn!(
+                target: "agent", run_id = self.run_id, agent = self.agent, provider = self.provider,
+                model = self.model, outcome = self.outcome, duration_ms, error, "run failed"
+            ),
+            None => tracing::debug!(
+                target: "agent", run_id = self.run_id, agent = self.agent, provider = self.provider,
+                model = self.model, outcome = self.outcome, duration_ms, "run finished"
+            ),
+        }
+    }
+}
+
+/// An agent used tokens.
+#[derive(Debug)]
+pub struct TokensSpent<'a> {
+    /// The agent.
+    pub agent: &'a str,
+    /// Provider.
+    pub provider: &'a str,
+    /// Model.
+    pub model: &'a str,
+    /// Input, output, cache read, cache write.
+    pub tokens: [u64; 4],
+    /// What they cost, USD.
+    pub cost_usd: f64,
+}
+
+impl TokensSpent<'_> {
+    /// Records it.
+    pub fn emit(&self) {
         for (kind, count) in ["input", "output", "cache_read", "cache_write"]
             .into_iter()
             .zip(self.tokens)
@@ -55,17 +95,6 @@ impl RunFinished<'_> {
             metrics::gauge!(names::MODEL_COST, "agent" => self.agent.to_owned(), "channel" => "webchat",
                 "model" => self.model.to_owned(), "provider" => self.provider.to_owned())
             .increment(self.cost_usd);
-        }
-        let duration_ms = u64::try_from(self.duration.as_millis()).unwrap_or(u64::MAX);
-        match self.error {
-            Some(error) => tracing::warn!(
-                target: "agent", run_id = self.run_id, agent = self.agent, provider = self.provider,
-                model = self.model, outcome = self.outcome, duration_ms, error, "run failed"
-            ),
-            None => tracing::debug!(
-                target: "agent", run_id = self.run_id, agent = self.agent, provider = self.provider,
-                model = self.model, outcome = self.outcome, duration_ms, "run finished"
-            ),
         }
     }
 }
@@ -105,7 +134,8 @@ impl ModelCalled<'_> {
         ];
         metrics::counter!(names::MODEL_CALL, &labels).increment(1);
         metrics::histogram!(names::MODEL_CALL_DURATION, &labels).record(self.duration.as_secs_f64());
-        for (kind, count) in ["input", "output"].into_iter().zip(self.tokens.into_iter().flatten()) {
+        let counts = ["input", "output"].into_iter().zip(self.tokens.into_iter().flatten());
+        for (kind, count) in counts.filter(|(_, count)| *count > 0) {
             #[expect(clippy::cast_precision_loss, reason = "metrics are floats")]
             metrics::histogram!(names::GEN_AI_TOKENS, "model" => self.model.to_owned(),
                 "provider" => self.provider.to_owned(), "token_type" => kind)
@@ -147,6 +177,32 @@ impl ModelFailedOver<'_> {
             target: "models", from_provider = self.from.0, from_model = self.from.1, to_provider = self.to.0,
             to_model = self.to.1, reason = self.reason, "a model failed; the next of its chain is asked"
         );
+    }
+}
+
+/// A session changed its state; the names are upstream's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionState {
+    /// A message waits behind the one at work.
+    Waiting,
+    /// A run of the session begins.
+    Processing,
+    /// A run of the session ended like this: `completed`, `aborted`, `timeout` or `error`.
+    Idle(&'static str),
+}
+
+impl SessionState {
+    /// Records it.
+    pub fn emit(self) {
+        let (state, reason) = match self {
+            Self::Waiting => ("waiting", "message_queued"),
+            Self::Processing => ("processing", "run_started"),
+            Self::Idle("completed") => ("idle", "run_completed"),
+            Self::Idle("aborted") => ("idle", "run_aborted"),
+            Self::Idle("timeout") => ("idle", "run_timeout"),
+            Self::Idle(_) => ("idle", "run_error"),
+        };
+        metrics::counter!(names::SESSION_STATE, "reason" => reason, "state" => state).increment(1);
     }
 }
 

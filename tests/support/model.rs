@@ -6,6 +6,8 @@
 //! text, `[[steps:N]]` (pieces `t0 `, `t1 `, ... each sent once it is confirmed), `[[together:N:ID]]` (five pieces `ID.0 `,
 //! ... each sent when N such answers are ready to send theirs). Without a directive it answers `Hello from the double.`.
 //!
+//! Embeddings are `[0.5, 0.25, -1.0]` for every text.
+//!
 //! Client programs reach it at `/control/open` (answers being written), `/control/last` (newest request body) and
 //! `POST /control/confirm`.
 
@@ -101,6 +103,7 @@ impl ModelDouble {
                 "/v1/chat/completions",
                 post(complete).layer(DefaultBodyLimit::disable()),
             )
+            .route("/v1/embeddings", post(embed))
             .route("/control/open", get(open_answers))
             .route("/control/last", get(last_body))
             .route("/control/confirm", post(confirm))
@@ -227,6 +230,23 @@ async fn complete(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: B
             }
         }
     }
+}
+
+/// The same vector for every text, at four tokens each.
+async fn embed(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    script(&shared, &headers, &body);
+    let count = body["input"].as_array().map_or(1, Vec::len);
+    let vector = match body["encoding_format"].as_str() {
+        // 0.5, 0.25 and -1.0 as little-endian floats.
+        Some("base64") => json!("AAAAPwAAgD4AAIC/"),
+        _ => json!([0.5, 0.25, -1.0]),
+    };
+    let data: Vec<Value> = (0..count)
+        .map(|index| json!({"object": "embedding", "index": index, "embedding": vector}))
+        .collect();
+    let usage = json!({"prompt_tokens": 4 * count, "total_tokens": 4 * count});
+    axum::Json(json!({"object": "list", "data": data, "model": "m1", "usage": usage})).into_response()
 }
 
 /// Notes a request and returns its text and what it asks for.

@@ -1,10 +1,11 @@
-//! `usage.cost`: tokens and money per day.
+//! `usage.cost`: tokens and money per day, and how much of today's limits is spent.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::agent::{DayUsage, USAGE_COLLECTION};
+use crate::agent::{DayUsage, USAGE_COLLECTION, usage_day};
+use crate::config::Snapshot;
 use crate::domain::Scope;
 use crate::method;
 use crate::rpc::method::{Access, Method, MethodResult, RequestCtx, payload};
@@ -31,6 +32,46 @@ struct Report {
     days: usize,
     daily: Vec<Day>,
     totals: Sums,
+    spend: Spend,
+}
+
+/// What was spent today (UTC), and what may be.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Spend {
+    date: String,
+    usd: f64,
+    max_usd_per_day: Option<f64>,
+    agents: Vec<AgentSpend>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AgentSpend {
+    agent_id: String,
+    usd: f64,
+    max_usd_per_day: Option<f64>,
+}
+
+impl Spend {
+    /// Of the agents of this configuration; `today` holds what each spent.
+    fn of(snapshot: &Snapshot, date: String, today: &BTreeMap<String, f64>) -> Self {
+        let agents: Vec<AgentSpend> = snapshot
+            .agents
+            .iter()
+            .map(|profile| AgentSpend {
+                agent_id: profile.id.to_string(),
+                usd: today.get(profile.id.as_str()).copied().unwrap_or(0.0),
+                max_usd_per_day: profile.max_usd_per_day,
+            })
+            .collect();
+        Self {
+            date,
+            usd: agents.iter().map(|agent| agent.usd).sum(),
+            max_usd_per_day: snapshot.config.agents.spend.max_usd_per_day,
+            agents,
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -80,11 +121,17 @@ async fn cost(ctx: RequestCtx, params: UsageCost) -> MethodResult {
     let days = days.clamp(1, MAX_DAYS);
     let stored = ctx.services.store.documents(USAGE_COLLECTION).await;
     let mut by_day: BTreeMap<String, Sums> = BTreeMap::new();
+    let now_ms = ctx.services.clock.now_ms();
+    let date_of_today = usage_day(now_ms);
+    let mut today: BTreeMap<String, f64> = BTreeMap::new();
     for (key, value) in stored.map_err(store_fault)? {
-        let Some((date, _agent)) = key.split_once('/') else {
+        let Some((date, agent)) = key.split_once('/') else {
             continue;
         };
         if let Ok(usage) = serde_json::from_value::<DayUsage>(value) {
+            if date == date_of_today {
+                today.insert(agent.to_owned(), usage.total_usd());
+            }
             by_day.entry(date.to_owned()).or_default().add(&usage);
         }
     }
@@ -112,9 +159,10 @@ async fn cost(ctx: RequestCtx, params: UsageCost) -> MethodResult {
         });
     }
     payload(&Report {
-        updated_at: ctx.services.clock.now_ms(),
+        updated_at: now_ms,
         days,
         daily,
         totals,
+        spend: Spend::of(&ctx.live.snapshot, date_of_today, &today),
     })
 }
