@@ -1,5 +1,6 @@
 //! Logs, metrics and spans. Every name and label lives here; the rest of the code records events, not strings.
 
+mod capped;
 pub mod events;
 pub mod logs;
 pub mod metrics;

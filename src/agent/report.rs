@@ -89,6 +89,16 @@ pub(super) fn record(
     }
 }
 
+/// The end in metrics.
+pub(super) const fn outcome_name(end: &RunEnd) -> &'static str {
+    match end {
+        RunEnd::Completed => "completed",
+        RunEnd::Aborted(_) => "aborted",
+        RunEnd::TimedOut => "timeout",
+        RunEnd::Failed(_) => "error",
+    }
+}
+
 /// Counts the run and logs its end. `model`: its name in metrics.
 pub(super) fn record_metrics(
     request: &RunRequest,
@@ -97,11 +107,9 @@ pub(super) fn record_metrics(
     cost_usd: f64,
     duration: Duration,
 ) {
-    let (name, error) = match &outcome.end {
-        RunEnd::Completed => ("completed", None),
-        RunEnd::Aborted(_) => ("aborted", None),
-        RunEnd::TimedOut => ("timeout", None),
-        RunEnd::Failed(failure) => ("error", Some(failure.message.as_str())),
+    let error = match &outcome.end {
+        RunEnd::Failed(failure) => Some(failure.message.as_str()),
+        _ => None,
     };
     let usage = &outcome.usage;
     RunFinished {
@@ -110,7 +118,7 @@ pub(super) fn record_metrics(
         trigger: request.source.as_str(),
         provider: outcome.model.as_ref().map_or("none", |model| &model.provider),
         model,
-        outcome: name,
+        outcome: outcome_name(&outcome.end),
         duration,
         tokens: [usage.input, usage.output, usage.cache_read, usage.cache_write],
         cost_usd,

@@ -24,6 +24,7 @@ use crate::domain::model::{CallErrorClass, FinishReason};
 use crate::domain::run::{Conversation, RunEnd, RunEvent, RunFailure, RunOutcome, RunRequest, RunSource};
 use crate::live::Live;
 use crate::store::{BeganRun, FinishedRun, StoreError};
+use crate::telemetry::events::SessionState;
 use crate::telemetry::names;
 
 /// The run's task.
@@ -71,6 +72,7 @@ impl RunTask {
         let mut emitter = self.emitter();
         let started_at_ms = self.inner.clock.now_ms();
         if self.is_durable() {
+            SessionState::Processing.emit();
             self.announce_begin(&emitter).await;
         }
         emitter.started(started_at_ms);
@@ -140,6 +142,9 @@ impl RunTask {
             .as_ref()
             .map_or("none", |model| self.live.models.label(model));
         report::record_metrics(&self.request, &outcome, label, self.cost(&outcome), began.elapsed());
+        if self.is_durable() {
+            SessionState::Idle(report::outcome_name(&outcome.end)).emit();
+        }
         let record = Arc::new(report::record(&self.request, &self.active, &outcome, result));
         if let Some(follower) = self.follower.take() {
             // The follower may have gone; the run ended all the same.
@@ -186,6 +191,9 @@ impl RunTask {
         let stays_for_restart = self.follower.is_none();
         let mut phases = self.inner.lifecycle.watch();
         let Some(place) = self.place.as_mut() else { return true };
+        if !place.is_first() {
+            SessionState::Waiting.emit();
+        }
         tokio::select! {
             biased;
             () = self.active.cancel.cancelled() => false,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use super::capped::{Capped, MAX_SERIES};
 use super::names::{self, Kind, TABLE};
 
 /// Bounds of every duration histogram, seconds. From fast control-plane calls to long model answers.
@@ -41,6 +42,17 @@ const BYTES: &[f64] = &[
     4_096.0 * MIB,
 ];
 
+/// Why metrics cannot be recorded.
+#[derive(Debug, thiserror::Error)]
+pub enum InstallError {
+    /// The bounds of a histogram are wrong.
+    #[error("the metrics recorder cannot be built: {0}")]
+    Build(#[from] BuildError),
+    /// The process has one already.
+    #[error("a metrics recorder is installed already")]
+    Twice,
+}
+
 /// Renders the metrics of this process.
 #[derive(Clone)]
 pub struct MetricsHandle {
@@ -53,12 +65,14 @@ impl MetricsHandle {
     ///
     /// # Errors
     /// Fails if a recorder is installed already.
-    pub fn install(version: &'static str) -> Result<Self, BuildError> {
+    pub fn install(version: &'static str) -> Result<Self, InstallError> {
         let prometheus = PrometheusBuilder::new()
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS)?
             .set_buckets_for_metric(Matcher::Full(names::GEN_AI_TOKENS.to_owned()), TOKENS)?
             .set_buckets_for_metric(Matcher::Full(names::MEMORY_RSS.to_owned()), BYTES)?
-            .install_recorder()?;
+            .build_recorder();
+        let handle = prometheus.handle();
+        metrics::set_global_recorder(Capped::new(prometheus, MAX_SERIES)).map_err(|_| InstallError::Twice)?;
         for metric in TABLE {
             match metric.kind {
                 Kind::Counter => metrics::describe_counter!(metric.name, metric.help),
@@ -73,10 +87,11 @@ impl MetricsHandle {
         for result in ["applied", "rejected"] {
             metrics::counter!(names::CONFIG_RELOADS, "result" => result).increment(0);
         }
+        metrics::counter!(names::SERIES_DROPPED).increment(0);
         let process = metrics_process::Collector::default();
         process.describe();
         Ok(Self {
-            prometheus,
+            prometheus: handle,
             process: Arc::new(process),
         })
     }

@@ -50,6 +50,7 @@ metrics_table! {
     MODEL_TOKENS = Counter "openclaw_model_tokens_total" ["agent", "channel", "model", "provider", "token_type"] "Tokens by type: input, output, cache_read, cache_write.";
     GEN_AI_TOKENS = Tokens "openclaw_gen_ai_client_token_usage" ["model", "provider", "token_type"] "Tokens of one request to a model provider, by type: input, output.";
     SESSION_QUEUE = Gauge "openclaw_session_queue_depth" ["state"] "Accepted messages of sessions: queued, processing.";
+    SESSION_STATE = Counter "openclaw_session_state_total" ["reason", "state"] "Changes of the state of sessions: waiting, processing, idle.";
     MODEL_FIRST_EVENT = Seconds "openclaw_model_first_event_seconds" ["api", "model", "provider"] "From the request to the first event of an answer, retries included.";
     MODEL_FAILOVER = Counter "openclaw_model_failover_total" ["from_model", "from_provider", "lane", "reason", "suspended", "to_model", "to_provider"] "Changes to the next model of a fall-back chain.";
     MODEL_COST = Gauge "openclaw_model_cost_usd_total" ["agent", "channel", "model", "provider"] "What runs cost by the configured prices, USD; only grows.";
@@ -65,6 +66,7 @@ metrics_table! {
     READY = Gauge "openclaw_ready" [] "1 if readiness is true.";
     STORE_COMMITS = Counter "openclaw_store_commits_total" [] "Transactions that reached the disk.";
     STORE_BYTES = Gauge "openclaw_store_bytes" [] "Size of the state database.";
+    SERIES_DROPPED = Counter "openclaw_prometheus_series_dropped_total" [] "Series that were refused because there are too many.";
     MEMORY_RSS = Bytes "openclaw_memory_rss_bytes" [] "Resident memory over time.";
     MEMORY_BYTES = Gauge "openclaw_memory_bytes" ["kind"] "Memory of the process.";
 }

@@ -106,3 +106,39 @@ async fn tokens_of_model_calls_are_distributed_by_kind() {
         assert_eq!(counted, Some(1.0), "{kind}:\n{text}");
     }
 }
+
+#[tokio::test]
+async fn states_of_sessions_are_counted_and_no_series_is_refused() {
+    let model = ModelDouble::start().await;
+    let gateway = TestGateway::start(&config(&model.base_url())).await;
+    let named = |text: &str| {
+        let mut body = user_says(text);
+        body["user"] = json!("ann");
+        body
+    };
+    let (first, second) = (named("first [[slow:20]]"), named("second [[status:400]]"));
+    let after = async {
+        eventually("the first turn is at work", async || {
+            (!model.seen_with("first").is_empty()).then_some(())
+        })
+        .await;
+        gateway.chat(&second).await
+    };
+    let (one, two) = tokio::join!(gateway.chat(&first), after);
+    assert_eq!((one.0, two.0), (200, 400));
+    // Nothing of this is a session.
+    assert_eq!(gateway.chat(&user_says("alone")).await.0, 200);
+    let text = scrape(&gateway).await;
+    let count = |state, reason| {
+        let labels = [("state", state), ("reason", reason)];
+        value(&text, "openclaw_session_state_total", &labels)
+    };
+    assert_eq!(count("processing", "run_started"), Some(2.0), "{text}");
+    assert_eq!(count("waiting", "message_queued"), Some(1.0));
+    assert_eq!(count("idle", "run_completed"), Some(1.0));
+    assert_eq!(count("idle", "run_error"), Some(1.0));
+    assert!(
+        text.contains("\nopenclaw_prometheus_series_dropped_total 0\n"),
+        "{text}"
+    );
+}
