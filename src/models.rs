@@ -12,6 +12,7 @@ pub mod audio;
 pub mod body;
 pub mod client;
 pub mod cooldown;
+pub mod counts;
 pub mod data_url;
 pub mod demo;
 pub mod draft;

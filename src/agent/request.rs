@@ -7,9 +7,9 @@ use serde_json::{Map, Value};
 
 use crate::base::{AgentId, RunId, SessionKey};
 use crate::config::types::agents::Thinking;
-use crate::domain::Part;
 use crate::domain::model::{ModelRef, ToolChoice};
 use crate::domain::run::{Conversation, RunRequest, RunSource};
+use crate::domain::{Detail, Part};
 use crate::store::StoredRun;
 
 #[derive(Serialize, Deserialize)]
@@ -32,9 +32,19 @@ struct StoredRequest {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "type")]
 enum StoredPart {
-    Text { text: String },
-    Image { mime: String, data: Arc<str> },
-    Audio { format: String, data: Arc<str> },
+    Text {
+        text: String,
+    },
+    Image {
+        mime: String,
+        data: Arc<str>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        detail: Option<String>,
+    },
+    Audio {
+        format: String,
+        data: Arc<str>,
+    },
 }
 
 /// JSON text of the request.
@@ -46,9 +56,10 @@ pub(super) fn to_json(request: &RunRequest) -> String {
             .iter()
             .map(|part| match part {
                 Part::Text(text) => StoredPart::Text { text: text.clone() },
-                Part::Image { mime, data } => StoredPart::Image {
+                Part::Image { mime, data, detail } => StoredPart::Image {
                     mime: mime.clone(),
                     data: Arc::clone(data),
+                    detail: detail.map(|detail| detail.as_str().to_owned()),
                 },
                 Part::Audio { format, data } => StoredPart::Audio {
                     format: format.clone(),
@@ -86,7 +97,11 @@ pub(super) fn from_stored(run: &StoredRun) -> Option<RunRequest> {
             .into_iter()
             .map(|part| match part {
                 StoredPart::Text { text } => Part::Text(text),
-                StoredPart::Image { mime, data } => Part::Image { mime, data },
+                StoredPart::Image { mime, data, detail } => Part::Image {
+                    mime,
+                    data,
+                    detail: detail.as_deref().and_then(Detail::parse),
+                },
                 StoredPart::Audio { format, data } => Part::Audio { format, data },
             })
             .collect(),

@@ -250,7 +250,14 @@ impl Turn<'_> {
                     self.clock.now_ms(),
                 );
             }
-            answer.take(&event);
+            if let Err(endless) = answer.take(&event) {
+                let error = malformed(endless.to_string());
+                return if shown {
+                    CallEnd::Torn(error, answer)
+                } else {
+                    CallEnd::Clean(error)
+                };
+            }
             if matches!(event, ModelEvent::Finish { .. }) {
                 break;
             }
@@ -261,19 +268,19 @@ impl Turn<'_> {
                 return CallEnd::Cancelled(answer);
             }
         }
-        let fault = |message: &str| CallError {
-            class: CallErrorClass::Malformed,
-            status: None,
-            message: message.to_owned(),
-            retry_after: None,
-        };
-        match answer.finish {
-            None if shown => CallEnd::Torn(fault("the provider cut the answer"), answer),
-            None => CallEnd::Clean(fault("the provider ended its answer before it began")),
-            Some(FinishReason::Stop | FinishReason::ToolCalls) if answer.is_empty() => {
-                CallEnd::Clean(fault("the provider sent an empty answer"))
+        let what = match answer.finish {
+            None if shown => "the provider cut the answer",
+            None => "the provider ended its answer before it began",
+            Some(FinishReason::Stop | FinishReason::ToolCalls) if answer.is_empty() && !call.accepts_empty() => {
+                "the provider sent an empty answer"
             }
-            Some(_) => CallEnd::Done(answer),
+            Some(_) => return CallEnd::Done(answer),
+        };
+        let error = malformed(what.to_owned());
+        if shown {
+            CallEnd::Torn(error, answer)
+        } else {
+            CallEnd::Clean(error)
         }
     }
 
@@ -320,6 +327,15 @@ fn sealed(produced: &Produced, seals: Vec<Seal>) -> Option<Arc<Sealed>> {
             seals,
         })
     })
+}
+
+fn malformed(message: String) -> CallError {
+    CallError {
+        class: CallErrorClass::Malformed,
+        status: None,
+        message,
+        retry_after: None,
+    }
 }
 
 fn failure(error: CallError) -> RunFailure {

@@ -13,6 +13,8 @@ pub enum Part {
         mime: String,
         /// Base64 data.
         data: Arc<str>,
+        /// How closely to look; `None`: the model decides.
+        detail: Option<Detail>,
     },
     /// Recorded sound, base64 without line breaks.
     Audio {
@@ -21,6 +23,35 @@ pub enum Part {
         /// Base64 data.
         data: Arc<str>,
     },
+}
+
+/// How closely a model looks at an image, which is also how much that costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// A glance at a small copy.
+    Low,
+    /// Every part of it.
+    High,
+    /// At its full size.
+    Original,
+}
+
+impl Detail {
+    /// The name in OpenAI's APIs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::High => "high",
+            Self::Original => "original",
+        }
+    }
+
+    /// Inverse of [`Self::as_str`].
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Low, Self::High, Self::Original]
+            .into_iter()
+            .find(|detail| detail.as_str() == text)
+    }
 }
 
 /// A tool call made by a model.
@@ -151,6 +182,23 @@ impl<P> Message<P> {
 }
 
 impl Message {
+    /// Bytes of texts and media.
+    pub fn bulk(&self) -> usize {
+        match self {
+            Self::User { parts } => parts
+                .iter()
+                .map(|part| match part {
+                    Part::Text(text) => text.len(),
+                    Part::Image { data, .. } | Part::Audio { data, .. } => data.len(),
+                })
+                .sum(),
+            Self::Assistant { text, tool_calls, .. } => {
+                text.len() + tool_calls.iter().map(|call| call.arguments.len()).sum::<usize>()
+            }
+            Self::Tool { content, .. } => content.len(),
+        }
+    }
+
     /// Rough size in characters, for the context budget. Images and sound count as a fixed amount.
     pub fn weight(&self) -> usize {
         const MEDIA_WEIGHT: usize = 6_000;

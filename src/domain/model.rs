@@ -80,6 +80,13 @@ pub struct ModelCall {
     pub traceparent: Option<String>,
 }
 
+impl ModelCall {
+    /// Whether an answer without any content is an answer: after the result of a tool a model may have nothing to add.
+    pub fn accepts_empty(&self) -> bool {
+        matches!(self.messages.last().map(|last| &**last), Some(Message::Tool { .. }))
+    }
+}
+
 /// Tokens of one call or one run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {

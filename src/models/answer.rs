@@ -213,7 +213,8 @@ impl<D: Decoder> Answer<D> {
 }
 
 fn take_event<D: Decoder>(event: Event<'_>, decoder: &mut D, ready: &mut VecDeque<ModelEvent>, phase: &mut Phase) {
-    if !matches!(phase, Phase::Reading) {
+    // An event without data is a sign of life, whatever its name.
+    if !matches!(phase, Phase::Reading) || event.data.trim_ascii().is_empty() {
         return;
     }
     let taken = decoder.take(event, ready).and_then(|flow| match flow {

@@ -92,7 +92,7 @@ impl AnthropicMessages {
         }
         let outgoing = Outgoing {
             url: self.url.clone(),
-            body: prepared.to_bytes().map_err(|error| self.endpoint.unwritable(&error))?,
+            body: self.endpoint.write(call, || prepared.to_bytes())?,
             headers,
             accept: "text/event-stream",
             is_streamed: true,

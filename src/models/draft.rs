@@ -19,7 +19,8 @@ pub struct Draft {
     secrets: Arc<[Secret]>,
     accepts_empty: bool,
     has_output: bool,
-    calls: usize,
+    /// Ids of the calls so far.
+    calls: Vec<String>,
     finish: Option<FinishReason>,
     usage: Option<Usage>,
 }
@@ -33,7 +34,7 @@ impl Draft {
             secrets,
             accepts_empty,
             has_output: false,
-            calls: 0,
+            calls: Vec::new(),
             finish: None,
             usage: None,
         }
@@ -62,32 +63,23 @@ impl Draft {
         }
     }
 
-    /// A tool call begins; returns its index. Without an id of the provider's it gets one, because results name it.
+    /// A tool call begins; returns its index. Without an id of the provider's, or with that of another call, it gets a
+    /// new one, because results name their call by it.
     pub fn call(&mut self, id: &str, name: &str, events: &mut VecDeque<ModelEvent>) -> usize {
-        let index = self.reserve_call();
-        self.start_call(index, id, name, events);
-        index
-    }
-
-    /// Takes the place of a call whose name is still to come.
-    pub fn reserve_call(&mut self) -> usize {
+        let index = self.calls.len();
         self.has_output = true;
-        self.calls += 1;
-        self.calls - 1
-    }
-
-    /// Announces the call that has this place.
-    pub fn start_call(&mut self, index: usize, id: &str, name: &str, events: &mut VecDeque<ModelEvent>) {
-        let id = if id.is_empty() {
+        let id = if id.is_empty() || self.calls.iter().any(|known| known == id) {
             format!("call_{}", uuid::Uuid::new_v4().simple())
         } else {
             id.to_owned()
         };
+        self.calls.push(id.clone());
         events.push_back(ModelEvent::ToolCallStart {
             index,
             id,
             name: name.to_owned(),
         });
+        index
     }
 
     /// More arguments of a call; empty text is no event.
@@ -123,7 +115,7 @@ impl Draft {
             }
         };
         // Several servers report plain `stop` after tool calls, and some `tool_calls` without any.
-        let reason = match (reason, self.calls) {
+        let reason = match (reason, self.calls.len()) {
             (FinishReason::Stop, 1..) => FinishReason::ToolCalls,
             (FinishReason::ToolCalls, 0) => FinishReason::Stop,
             (reason, _) => reason,

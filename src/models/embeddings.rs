@@ -11,6 +11,7 @@ use tokio::time::timeout;
 use url::Url;
 
 use super::body::{MAX_ANSWER_BYTES, read_error_body, read_whole};
+use super::counts::tokens;
 use super::failure::{Complaint, call_error, classify, parse_retry_after, redact};
 use super::http::{HttpClients, SendError};
 use crate::base::{Clock as _, Secret, SystemClock};
@@ -64,7 +65,7 @@ struct Answer<'a> {
     #[serde(borrow)]
     data: Vec<Item<'a>>,
     #[serde(default)]
-    usage: AnswerUsage,
+    usage: Option<AnswerUsage>,
 }
 
 #[derive(Deserialize)]
@@ -75,12 +76,12 @@ struct Item<'a> {
     embedding: &'a RawValue,
 }
 
-#[derive(Default, Deserialize)]
+#[derive(Deserialize)]
 struct AnswerUsage {
-    #[serde(default)]
-    prompt_tokens: u64,
-    #[serde(default)]
-    total_tokens: u64,
+    #[serde(default, deserialize_with = "tokens")]
+    prompt_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "tokens")]
+    total_tokens: Option<u64>,
 }
 
 impl OpenAiEmbeddings {
@@ -176,13 +177,11 @@ impl OpenAiEmbeddings {
             .map(|item| vector(item.embedding))
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| malformed("answered with a vector that is neither an array nor a string"))?;
-        let AnswerUsage {
-            prompt_tokens,
-            total_tokens,
-        } = answer.usage;
+        let usage = answer.usage.as_ref();
+        let prompt_tokens = usage.and_then(|usage| usage.prompt_tokens.max(usage.total_tokens));
         Ok(Embeddings {
             vectors,
-            prompt_tokens: prompt_tokens.max(total_tokens),
+            prompt_tokens: prompt_tokens.unwrap_or(0),
         })
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Request, Response};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::time::timeout;
 use url::Url;
 
@@ -26,6 +27,9 @@ const DEFAULT_IDLE: Duration = Duration::from_secs(120);
 
 /// An answer in one piece is silent until it is complete.
 const DEFAULT_WHOLE: Duration = Duration::from_secs(600);
+
+/// Bodies of this size are not written between two other tasks.
+const LARGE_BODY: usize = 256 * 1024;
 
 /// How long the words of a refusal are waited for.
 const ERROR_BODY_DEADLINE: Duration = Duration::from_secs(10);
@@ -196,7 +200,7 @@ impl Endpoint {
         Draft::new(
             Arc::clone(&self.provider),
             Arc::clone(&self.secrets),
-            accepts_empty(call),
+            call.accepts_empty(),
         )
     }
 
@@ -287,8 +291,25 @@ impl Endpoint {
         call_error(class, redact(message, self.secrets.iter()))
     }
 
+    /// Writes the body of a request. While a large one is written, other work of this thread goes on elsewhere.
+    pub fn write(
+        &self,
+        call: &ModelCall,
+        write: impl FnOnce() -> Result<Vec<u8>, serde_json::Error>,
+    ) -> Result<Vec<u8>, CallError> {
+        let is_large = call.messages.iter().map(|message| message.bulk()).sum::<usize>() >= LARGE_BODY;
+        let can_leave =
+            || Handle::try_current().is_ok_and(|runtime| runtime.runtime_flavor() == RuntimeFlavor::MultiThread);
+        let written = if is_large && can_leave() {
+            tokio::task::block_in_place(write)
+        } else {
+            write()
+        };
+        written.map_err(|error| self.unwritable(&error))
+    }
+
     /// The request cannot be written in this dialect.
-    pub fn unwritable(&self, error: &serde_json::Error) -> CallError {
+    fn unwritable(&self, error: &serde_json::Error) -> CallError {
         let message = format!(
             "the request to provider `{}` could not be written: {error}",
             self.provider
@@ -315,12 +336,6 @@ pub fn content_type(response: &Response) -> &str {
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or("")
-}
-
-/// After a tool result a model may have nothing to add; otherwise an empty answer is a failure.
-fn accepts_empty(call: &ModelCall) -> bool {
-    use crate::domain::Message;
-    matches!(call.messages.last().map(|last| &**last), Some(Message::Tool { .. }))
 }
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {

@@ -53,6 +53,7 @@ pub(super) fn tool_round(api: &str, model: &str, seals: Vec<Seal>) -> ModelCall 
                 Part::Image {
                     mime: "image/png".into(),
                     data: "QUJD".into(),
+                    detail: None,
                 },
             ],
         },

@@ -57,7 +57,7 @@ impl Ollama {
         let body = request::prepare(call, self.endpoint.provider(), entry)?;
         let outgoing = Outgoing {
             url: self.url.clone(),
-            body: serde_json::to_vec(&body).map_err(|error| self.endpoint.unwritable(&error))?,
+            body: self.endpoint.write(call, || serde_json::to_vec(&body))?,
             headers: Vec::new(),
             accept: "application/x-ndjson",
             is_streamed: true,

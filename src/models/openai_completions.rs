@@ -78,7 +78,7 @@ impl OpenAiCompletions {
             stream_options,
             renames_max_tokens: self.renames_max_tokens,
         };
-        let body = request::to_request(call, &settings).map_err(|error| self.endpoint.unwritable(&error))?;
+        let body = self.endpoint.write(call, || request::to_request(call, &settings))?;
         let outgoing = Outgoing {
             url: self.url.clone(),
             body,

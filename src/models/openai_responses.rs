@@ -47,7 +47,7 @@ impl OpenAiResponses {
         let body = request::prepare(call, self.endpoint.provider(), entry)?;
         let outgoing = Outgoing {
             url: self.url.clone(),
-            body: serde_json::to_vec(&body).map_err(|error| self.endpoint.unwritable(&error))?,
+            body: self.endpoint.write(call, || serde_json::to_vec(&body))?,
             headers: Vec::new(),
             accept: "text/event-stream",
             is_streamed: true,

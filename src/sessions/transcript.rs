@@ -16,7 +16,7 @@ pub use self::read::to_model;
 pub use self::view::{history_view, marked, message_view, oversized_view};
 use crate::domain::model::{FinishReason, ModelRef, Usage};
 use crate::domain::run::{RunEnd, RunOutcome};
-use crate::domain::{Message, Part, Seal, Sealed, ToolCall};
+use crate::domain::{Detail, Message, Part, Seal, Sealed, ToolCall};
 use crate::store::NewMessage;
 
 /// `provider` of assistant messages that no model wrote.
@@ -89,6 +89,8 @@ enum Block<'a> {
         data: &'a str,
         #[serde(rename = "mimeType")]
         mime: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        detail: Option<&'static str>,
     },
     Audio {
         data: &'a str,
@@ -196,7 +198,11 @@ pub fn user_message(parts: &[Part], now_ms: i64) -> NewMessage {
         .iter()
         .map(|part| match part {
             Part::Text(text) => Block::Text { text },
-            Part::Image { mime, data } => Block::Image { data, mime },
+            Part::Image { mime, data, detail } => Block::Image {
+                data,
+                mime,
+                detail: detail.map(Detail::as_str),
+            },
             Part::Audio { format, data } => Block::Audio { data, format },
         })
         .collect();

@@ -65,7 +65,12 @@ impl AgentRuns {
     }
 
     fn register(&self, request: &RunRequest) -> Registration {
-        let active = Arc::new(ActiveRun::new(request, text_of(&request.input), self.0.clock.now_ms()));
+        // Only in a session can the same text come twice.
+        let text = match &request.conversation {
+            Conversation::Durable(_) => text_of(&request.input),
+            Conversation::Ephemeral(_) => String::new(),
+        };
+        let active = Arc::new(ActiveRun::new(request, text, self.0.clock.now_ms()));
         match self.0.table.insert(&active) {
             Ok(()) => {
                 self.0.registered.notify_waiters();

@@ -21,7 +21,7 @@ use crate::sessions::{history, rows};
 use crate::store::StoreError;
 
 impl RunTask {
-    pub(super) async fn model_work(&self, emitter: &mut Emitter, produced: &mut Produced) -> RunEnd {
+    pub(super) async fn model_work(&mut self, emitter: &mut Emitter, produced: &mut Produced) -> RunEnd {
         let failed = |class, message: String| {
             RunEnd::Failed(RunFailure {
                 class,
@@ -30,8 +30,8 @@ impl RunTask {
                 retry_after: None,
             })
         };
-        let snapshot = &self.live.snapshot;
-        let Some(profile) = snapshot.agent(self.request.agent.as_str()) else {
+        let live = Arc::clone(&self.live);
+        let Some(profile) = live.snapshot.agent(self.request.agent.as_str()) else {
             let message = format!("agent \"{}\" no longer exists in configuration", self.request.agent);
             return failed(CallErrorClass::NotConfigured, message);
         };
@@ -41,7 +41,7 @@ impl RunTask {
             Err(error) => return failed(CallErrorClass::Server, error.to_string()),
         };
         let turn = Turn {
-            live: &self.live,
+            live: &live,
             request: &self.request,
             candidates,
             system: system_prompt(profile, self.request.extra_system.as_deref()),
@@ -106,7 +106,11 @@ impl RunTask {
         candidates
     }
 
-    async fn context(&self, profile: &AgentProfile, model: Option<&ModelRef>) -> Result<Vec<Arc<Message>>, StoreError> {
+    async fn context(
+        &mut self,
+        profile: &AgentProfile,
+        model: Option<&ModelRef>,
+    ) -> Result<Vec<Arc<Message>>, StoreError> {
         if self.is_durable() && self.request.supplied_history.is_empty() {
             const DEFAULT_WINDOW: u64 = 32_000;
             const CHARS_PER_TOKEN: u64 = 3;
@@ -124,18 +128,13 @@ impl RunTask {
             )
             .await;
         }
-        let input = (!self.request.input.is_empty()).then(|| Message::User {
-            parts: self.request.input.clone(),
-        });
-        Ok(self
-            .request
-            .supplied_history
-            .iter()
-            .chain(&self.request.tool_results)
-            .cloned()
-            .chain(input)
-            .map(Arc::new)
-            .collect())
+        // Taken, not copied: what is to be kept of it is on disk by now.
+        let request = &mut self.request;
+        let input = std::mem::take(&mut request.input);
+        let history = std::mem::take(&mut request.supplied_history);
+        let results = std::mem::take(&mut request.tool_results);
+        let input = (!input.is_empty()).then_some(Message::User { parts: input });
+        Ok(history.into_iter().chain(results).chain(input).map(Arc::new).collect())
     }
 }
 

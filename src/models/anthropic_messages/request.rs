@@ -207,7 +207,7 @@ fn part(part: &Part) -> Option<Block<'_>> {
         Part::Text(text) if text.trim().is_empty() => None,
         Part::Text(text) => Some(text_block(text)),
         Part::Audio { .. } => Some(text_block(audio::OMITTED)),
-        Part::Image { mime, data } => Some(Block::Image {
+        Part::Image { mime, data, .. } => Some(Block::Image {
             source: Source {
                 r#type: "base64",
                 media_type: mime,

@@ -9,6 +9,7 @@ use serde_json::value::RawValue;
 use crate::domain::Seal;
 use crate::domain::model::{CallError, FinishReason, ModelEvent, Usage};
 use crate::models::answer::{Decoder, Flow};
+use crate::models::counts::tokens;
 use crate::models::draft::Draft;
 use crate::models::sse::Event;
 
@@ -247,12 +248,12 @@ struct Delta {
 
 #[derive(Deserialize)]
 struct WireUsage {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     input_tokens: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     output_tokens: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     cache_read_input_tokens: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     cache_creation_input_tokens: Option<u64>,
 }

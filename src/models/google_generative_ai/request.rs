@@ -130,7 +130,7 @@ fn part(part: &Part) -> Option<Piece<'_>> {
     match part {
         Part::Text(text) if text.is_empty() => None,
         Part::Text(text) => Some(Piece::Text { text, thought: None }),
-        Part::Image { mime, data } => Some(Piece::Data {
+        Part::Image { mime, data, .. } => Some(Piece::Data {
             inline_data: InlineData {
                 mime_type: Cow::Borrowed(mime),
                 data,

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use crate::domain::Seal;
 use crate::domain::model::{CallError, CallErrorClass, FinishReason, ModelEvent, Usage};
 use crate::models::answer::{Decoder, Flow};
+use crate::models::counts::tokens;
 use crate::models::draft::Draft;
 use crate::models::sse::Event;
 
@@ -177,15 +178,15 @@ struct Feedback {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WireUsage {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     prompt_token_count: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     tool_use_prompt_token_count: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     candidates_token_count: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     thoughts_token_count: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     cached_content_token_count: Option<u64>,
 }
 

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::model::{CallError, FinishReason, ModelEvent, Usage};
 use crate::models::answer::{Decoder, Flow};
+use crate::models::counts::tokens;
 use crate::models::draft::Draft;
 use crate::models::sse::Event;
 
@@ -81,9 +82,9 @@ struct Line<'a> {
     done: bool,
     #[serde(default)]
     done_reason: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     prompt_eval_count: Option<u64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     eval_count: Option<u64>,
     #[serde(default)]
     error: Option<Value>,

@@ -5,6 +5,9 @@
 
 use std::collections::VecDeque;
 
+use serde::de::IgnoredAny;
+use serde_json::Value;
+
 use super::shape::{Chunk, Delta, WireCall};
 use crate::domain::model::{CallError, CallErrorClass, FinishReason, ModelEvent};
 use crate::models::answer::{Decoder, Flow};
@@ -17,9 +20,25 @@ struct Slot {
     /// The provider's index.
     key: u64,
     id: String,
-    /// Arguments that came before the name.
-    early: String,
-    is_started: bool,
+    /// Arguments so far.
+    arguments: String,
+    /// Our index, once the call has a name.
+    call: Option<usize>,
+}
+
+impl Slot {
+    /// Whether this delta begins another call under the same index. Servers that never count send index 0 for every
+    /// call: there, a new id with a name is a new call, and so is a name without an id once the arguments are whole.
+    fn is_left(&self, id: &str, name: &str, arguments: &str) -> bool {
+        if self.call.is_none() || name.is_empty() {
+            return false;
+        }
+        if id.is_empty() {
+            arguments.starts_with('{') && serde_json::from_str::<IgnoredAny>(&self.arguments).is_ok()
+        } else {
+            self.id != id
+        }
+    }
 }
 
 /// Puts the chunks of one answer together and yields events.
@@ -44,7 +63,20 @@ impl Assembler {
             self.draft
                 .malformed("sent a piece of the stream that is not a valid chunk")
         })?;
+        if chunk.choices.is_none() && chunk.usage.is_none() && chunk.error.is_none() {
+            self.check_bare_error(data)?;
+        }
         self.apply(chunk, events)
+    }
+
+    /// vLLM and its relatives report an error as an object of that name instead of one in a field.
+    fn check_bare_error(&self, data: &[u8]) -> Result<(), CallError> {
+        match serde_json::from_slice::<Value>(data) {
+            Ok(value) if value.get("object").is_some_and(|object| object == "error") => {
+                Err(self.draft.reported(&value))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Reads an answer that came in one piece.
@@ -123,39 +155,45 @@ impl Assembler {
             .map_or((None, None), |function| (function.name, function.arguments));
         let name = name.as_ref().map_or("", |name| &*name.0);
         let arguments = arguments.as_ref().map_or("", |arguments| &*arguments.0);
-        // Servers that never count send index 0 for every call; there, a new id with a name is a new call.
-        let known = self.slots.iter().rposition(|slot| slot.key == key).filter(|at| {
-            let opens_another = !id.is_empty() && !name.is_empty();
-            self.slots
-                .get(*at)
-                .is_some_and(|slot| !(opens_another && slot.is_started && slot.id != id))
+        // Some servers put an empty call beside plain text.
+        if id.is_empty() && name.is_empty() && arguments.is_empty() {
+            return;
+        }
+        let of_id = |slot: &Slot| !id.is_empty() && slot.id == id;
+        let known = match call.index {
+            None => self.slots.iter().rposition(of_id),
+            Some(_) => None,
+        };
+        let known = known.or_else(|| {
+            let at = self.slots.iter().rposition(|slot| slot.key == key)?;
+            let is_left = self.slots.get(at)?.is_left(id, name, arguments);
+            (!is_left).then_some(at)
         });
         let at = known.unwrap_or_else(|| {
-            self.draft.reserve_call();
             self.slots.push(Slot {
                 key,
                 id: String::new(),
-                early: String::new(),
-                is_started: false,
+                arguments: String::new(),
+                call: None,
             });
             self.slots.len() - 1
         });
         let Some(slot) = self.slots.get_mut(at) else {
             return;
         };
-        if !slot.is_started {
-            if slot.id.is_empty() {
-                slot.id.push_str(id);
-            }
-            if name.is_empty() {
-                slot.early.push_str(arguments);
-                return;
-            }
-            slot.is_started = true;
-            self.draft.start_call(at, &slot.id, name, events);
-            self.draft.arguments(at, std::mem::take(&mut slot.early), events);
+        if slot.id.is_empty() {
+            slot.id.push_str(id);
         }
-        self.draft.arguments(at, arguments, events);
+        slot.arguments.push_str(arguments);
+        match slot.call {
+            Some(call) => self.draft.arguments(call, arguments, events),
+            None if name.is_empty() => {}
+            None => {
+                let call = self.draft.call(&slot.id, name, events);
+                slot.call = Some(call);
+                self.draft.arguments(call, slot.arguments.as_str(), events);
+            }
+        }
     }
 }
 
@@ -168,9 +206,12 @@ impl Decoder for Assembler {
         if event.data.trim_ascii() == b"[DONE]" {
             return Ok(Flow::Complete);
         }
-        if !event.data.is_empty() {
-            self.take_chunk(event.data, ready)?;
+        if event.name == "error" {
+            let said = serde_json::from_slice(event.data)
+                .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(event.data).into_owned()));
+            return Err(self.draft.reported(&said));
         }
+        self.take_chunk(event.data, ready)?;
         Ok(Flow::More)
     }
 
@@ -179,10 +220,9 @@ impl Decoder for Assembler {
     }
 
     fn finish(&mut self, is_complete: bool) -> Result<ModelEvent, CallError> {
-        let finish = self.draft.finish(is_complete)?;
-        if self.slots.iter().any(|slot| !slot.is_started) {
+        if (is_complete || self.draft.is_finishing()) && self.slots.iter().any(|slot| slot.call.is_none()) {
             return Err(self.draft.malformed("called a tool without naming it"));
         }
-        Ok(finish)
+        self.draft.finish(is_complete)
     }
 }

@@ -4,7 +4,7 @@ use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
 
 use crate::domain::model::{ModelCall, ToolChoice, ToolSpec};
-use crate::domain::{Message, Part, ToolCall};
+use crate::domain::{Detail, Message, Part, ToolCall};
 use crate::models::data_url::DataUrl;
 
 /// What the provider adds to a call.
@@ -169,15 +169,18 @@ struct InputAudio<'a> {
 #[derive(Serialize)]
 struct ImageUrl<'a> {
     url: DataUrl<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
 }
 
 impl<'a> From<&'a Part> for WirePart<'a> {
     fn from(part: &'a Part) -> Self {
         match part {
             Part::Text(text) => Self::Text { text },
-            Part::Image { mime, data } => Self::ImageUrl {
+            Part::Image { mime, data, detail } => Self::ImageUrl {
                 image_url: ImageUrl {
                     url: DataUrl { mime, data },
+                    detail: detail.map(Detail::as_str),
                 },
             },
             Part::Audio { format, data } => Self::InputAudio {

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::API;
 use crate::config::ModelEntry;
 use crate::domain::model::{CallError, ModelCall, ToolChoice, ToolSpec};
-use crate::domain::{Message, Part, Seal};
+use crate::domain::{Detail, Message, Part, Seal};
 use crate::models::arguments::{as_object, plain_id};
 use crate::models::audio;
 use crate::models::data_url::DataUrl;
@@ -104,8 +104,8 @@ fn part(part: &Part) -> InputPart<'_> {
     match part {
         Part::Text(text) => InputPart::InputText { text },
         Part::Audio { .. } => InputPart::InputText { text: audio::OMITTED },
-        Part::Image { mime, data } => InputPart::InputImage {
-            detail: "auto",
+        Part::Image { mime, data, detail } => InputPart::InputImage {
+            detail: detail.map_or("auto", Detail::as_str),
             image_url: DataUrl { mime, data },
         },
     }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use crate::domain::Seal;
 use crate::domain::model::{CallError, CallErrorClass, FinishReason, ModelEvent, Usage};
 use crate::models::answer::{Decoder, Flow};
+use crate::models::counts::tokens;
 use crate::models::draft::Draft;
 use crate::models::sse::Event;
 
@@ -288,11 +289,11 @@ struct Incomplete {
 
 #[derive(Deserialize)]
 struct WireUsage {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     input_tokens: Option<u64>,
     #[serde(default)]
     input_tokens_details: Option<InputDetails>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     output_tokens: Option<u64>,
     #[serde(default)]
     output_tokens_details: Option<OutputDetails>,
@@ -300,13 +301,13 @@ struct WireUsage {
 
 #[derive(Deserialize)]
 struct InputDetails {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     cached_tokens: Option<u64>,
 }
 
 #[derive(Deserialize)]
 struct OutputDetails {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "tokens")]
     reasoning_tokens: Option<u64>,
 }
 

@@ -57,6 +57,7 @@ fn image(index: usize, attachment: &Value) -> Result<Part, Fault> {
     Ok(Part::Image {
         mime: mime.to_owned(),
         data: Arc::from(data),
+        detail: None,
     })
 }
 
@@ -92,7 +93,8 @@ mod tests {
                 parts,
                 [Part::Image {
                     mime: "image/png".into(),
-                    data: Arc::from(PNG)
+                    data: Arc::from(PNG),
+                    detail: None,
                 }]
             );
         }

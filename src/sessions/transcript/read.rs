@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::PLAIN_REASONING;
-use crate::domain::{Message, Part, Seal, Sealed, ToolCall};
+use crate::domain::{Detail, Message, Part, Seal, Sealed, ToolCall};
 use crate::store::StoredMessage;
 
 #[derive(Deserialize)]
@@ -40,6 +40,8 @@ struct Block<'a> {
     data: Option<String>,
     #[serde(default)]
     mime_type: Option<String>,
+    #[serde(borrow, default)]
+    detail: Option<Cow<'a, str>>,
     #[serde(default)]
     format: Option<String>,
     #[serde(default)]
@@ -86,6 +88,7 @@ fn user(body: &Body<'_>) -> Option<Message> {
             "image" => Some(Part::Image {
                 mime: block.mime_type?,
                 data: Arc::from(block.data?),
+                detail: block.detail.as_deref().and_then(Detail::parse),
             }),
             "audio" => Some(Part::Audio {
                 format: block.format?,
@@ -186,6 +189,7 @@ fn blocks(content: Option<&RawValue>) -> Vec<Block<'_>> {
             text: Some(text),
             data: None,
             mime_type: None,
+            detail: None,
             format: None,
             thinking: None,
             thinking_signature: None,

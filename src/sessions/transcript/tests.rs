@@ -107,6 +107,12 @@ fn user_parts_and_tool_results_round_trip() {
         Part::Image {
             mime: "image/png".into(),
             data: Arc::from("iVBORw0="),
+            detail: None,
+        },
+        Part::Image {
+            mime: "image/png".into(),
+            data: Arc::from("iVBORw0="),
+            detail: Some(Detail::High),
         },
     ];
     let message = user_message(&parts, 5);
@@ -170,6 +176,7 @@ fn a_view_cuts_long_texts_by_characters_and_replaces_large_images() {
         Part::Image {
             mime: "image/png".into(),
             data: Arc::from("A".repeat(12)),
+            detail: None,
         },
     ];
     let view = history_view(&stored(&user_message(&parts, 5)), 10);

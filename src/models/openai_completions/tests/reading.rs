@@ -217,3 +217,130 @@ fn an_answer_in_one_piece_gives_the_same_events() {
         assert_eq!(whole(body), [format!("error {class}")], "{body}");
     }
 }
+
+#[test]
+fn calls_without_ids_under_one_index_are_told_apart_by_their_whole_arguments() {
+    let lines = read(
+        &[
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"a\":"}}]}}]}"#,
+            // The name again belongs to the same call as long as its arguments are not whole.
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{\"b\":1}}"}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"","function":{"name":"f","arguments":"{}"}}]}}]}"#,
+        ],
+        true,
+    );
+    assert!(lines[0].starts_with("call 0 call_"), "{lines:?}");
+    assert!(lines[3].starts_with("call 1 call_"), "{lines:?}");
+    let arguments: Vec<&str> = [1, 2, 4].map(|at| lines[at].as_str()).to_vec();
+    assert_eq!(
+        arguments,
+        ["arguments 0 {\"a\":", "arguments 0 {\"b\":1}}", "arguments 1 {}"]
+    );
+}
+
+#[test]
+fn a_later_piece_without_index_finds_its_call_by_id() {
+    let lines = read(
+        &[
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f"}},{"index":1,"id":"b","function":{"name":"g"}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"id":"a","function":{"arguments":"{}"}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"id":"b","function":{"arguments":"[]"}}]},"finish_reason":"tool_calls"}]}"#,
+        ],
+        true,
+    );
+    assert_eq!(
+        lines,
+        [
+            "call 0 a f",
+            "call 1 b g",
+            "arguments 0 {}",
+            "arguments 1 []",
+            "finish tool_calls"
+        ]
+    );
+}
+
+#[test]
+fn a_name_that_comes_late_loses_no_arguments_and_calls_keep_the_order_of_their_names() {
+    let lines = read(
+        &[
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"arguments":"{\"x\""}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":1,"id":"b","function":{"name":"g","arguments":"{}"}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f","arguments":":1}"}}]},"finish_reason":"stop"}]}"#,
+        ],
+        true,
+    );
+    assert_eq!(
+        lines,
+        [
+            "call 0 b g",
+            "arguments 0 {}",
+            "call 1 a f",
+            "arguments 1 {\"x\":1}",
+            "finish tool_calls"
+        ]
+    );
+}
+
+#[test]
+fn two_calls_never_share_an_id_and_an_empty_one_is_none() {
+    let lines = read(
+        &[
+            r#"{"choices":[{"delta":{"content":"hm","tool_calls":[{"index":0,"function":{}}]}}]}"#,
+            r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"f","function":{"name":"f","arguments":"{}"}},{"index":1,"id":"f","function":{"name":"f","arguments":"{}"}}]},"finish_reason":"stop"}]}"#,
+        ],
+        true,
+    );
+    assert_eq!(lines[..3], ["text hm", "call 0 f f", "arguments 0 {}"], "{lines:?}");
+    assert!(lines[3].starts_with("call 1 call_"), "{lines:?}");
+    let only_empty = r#"{"choices":[{"delta":{"content":"hm","tool_calls":[{}]},"finish_reason":"stop"}]}"#;
+    assert_eq!(read(&[only_empty], true), ["text hm", "finish stop"]);
+}
+
+#[test]
+fn what_proxies_and_gateways_put_into_a_stream_does_no_harm() {
+    let lines = read(
+        &[
+            // Azure: what the filter thinks of the prompt, before any choice.
+            r#"{"choices":[],"prompt_filter_results":[{"prompt_index":0,"content_filter_results":{}}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"role":"assistant","content":null,"tool_calls":null},"finish_reason":null}]}"#,
+            r#"{"choices":[{"index":0,"delta":{"content":"a"}}],"usage":{"prompt_tokens":3.0,"completion_tokens":null,"prompt_tokens_details":[]}}"#,
+            r#"{"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+            // Text after the reason for the end.
+            r#"{"choices":[{"index":0,"delta":{"content":"b"},"finish_reason":null}]}"#,
+            r#"{"choices":[{"index":0,"delta":null,"finish_reason":""}]}"#,
+            r#"{"choices":null,"usage":{"prompt_tokens":4,"completion_tokens":-1}}"#,
+        ],
+        true,
+    );
+    assert_eq!(
+        lines,
+        ["text a", "text b", "finish stop input=4 cached=0 output=0 reasoning=0"]
+    );
+}
+
+#[test]
+fn errors_are_recognised_without_an_error_field() {
+    let mut events = VecDeque::new();
+    let mut take = |name: &str, data: &str| {
+        let data = data.as_bytes();
+        let taken = assembler().take(crate::models::sse::Event { name, data }, &mut events);
+        taken.unwrap_err().class.as_str()
+    };
+    assert_eq!(
+        take("", r#"{"object":"error","message":"too long","code":400}"#),
+        "bad_request"
+    );
+    assert_eq!(
+        take("error", r#"{"message":"slow down","code":"rate_limit"}"#),
+        "rate_limit"
+    );
+    assert_eq!(take("error", "upstream went away"), "server_error");
+    assert_eq!(
+        take(
+            "",
+            r#"{"id":"g","error":{"code":502,"message":"Provider disconnected"},"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}"#
+        ),
+        "server_error"
+    );
+}

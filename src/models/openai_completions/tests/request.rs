@@ -3,7 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::model::ToolSpec;
-use crate::domain::{Part, ToolCall};
+use crate::domain::{Detail, Part, ToolCall};
 use crate::models::openai_completions::request::{RequestSettings, to_request};
 
 fn body(call: &ModelCall, settings: RequestSettings) -> Value {
@@ -130,6 +130,12 @@ fn images_are_data_urls_in_their_place() {
             Part::Image {
                 mime: "image/png".into(),
                 data: "QUJD".into(),
+                detail: None,
+            },
+            Part::Image {
+                mime: "image/webp".into(),
+                data: "REVG".into(),
+                detail: Some(Detail::Low),
             },
         ],
     })];
@@ -138,6 +144,7 @@ fn images_are_data_urls_in_their_place() {
         json!([{"role": "user", "content": [
             {"type": "text", "text": "look"},
             {"type": "image_url", "image_url": {"url": "data:image/png;base64,QUJD"}},
+            {"type": "image_url", "image_url": {"url": "data:image/webp;base64,REVG", "detail": "low"}},
         ]}])
     );
 }
