@@ -18,5 +18,5 @@ pub mod tool;
 
 pub use access::Access;
 pub use fault::{Fault, FaultKind};
-pub use message::{Message, Part, Seal, Sealed, ToolCall};
+pub use message::{Detail, Message, Part, Seal, Sealed, ToolCall};
 pub use principal::{AuthMethod, Principal, Role, Scope, ScopeSet};

@@ -19,10 +19,8 @@ mod target;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Response, header};
 
-#[cfg(test)]
-pub(super) use self::document::tests;
 pub(super) use self::inputs::Inputs;
 pub(super) use self::outcome::{fault as outcome_fault, vanished};
 pub(super) use self::refusal::Refusal;
@@ -62,18 +60,40 @@ where
     let principal = exchange.authorize(headers, Scope::Write)?;
     // Before the body, so that waiting bodies are bounded too.
     let slot = place(exchange, &principal).map_err(|refusal| Box::new(fault::shape_a(&refusal)))?;
+    if let Some(refusal) = encoded(headers) {
+        return Err(Box::new(fault::shape_a(&refusal)));
+    }
     let limits = ReadLimits {
         bytes: max_bytes,
         silence: exchange.settings.body_silence,
     };
     match read::whole(headers, body, limits).await {
-        Ok(bytes) if std::str::from_utf8(&bytes).is_ok_and(bulk::is_bulky) => {
-            let text = format!("The request body holds more than {} JSON values.", bulk::MOST_VALUES);
-            Err(Box::new(fault::shape_a(&Fault::invalid(text))))
-        }
-        Ok(bytes) => Ok(Admitted { principal, bytes, slot }),
+        Ok(bytes) => match parse(bytes.clone(), not_bulky).await {
+            Ok(()) => Ok(Admitted { principal, bytes, slot }),
+            Err(refusal) => Err(Box::new(fault::shape_a(&refusal))),
+        },
         Err(error) => Err(Box::new(fault::unreadable(&error))),
     }
+}
+
+/// A compressed body would be taken for broken JSON.
+fn encoded(headers: &HeaderMap) -> Option<Fault> {
+    let encoding = headers.get(header::CONTENT_ENCODING)?;
+    let is_plain = encoding.as_bytes().trim_ascii().is_empty() || encoding.as_bytes().eq_ignore_ascii_case(b"identity");
+    (!is_plain).then(|| {
+        Fault::invalid("Request bodies with a Content-Encoding are not supported; send plain JSON.")
+            .with_code("unsupported_content_encoding")
+            .with_param("content-encoding")
+    })
+}
+
+/// Refuses a body that would unfold to more than this process has room for.
+pub(super) fn not_bulky(body: &[u8]) -> Result<(), Fault> {
+    if std::str::from_utf8(body).is_ok_and(bulk::is_bulky) {
+        let text = format!("The request body holds more than {} JSON values.", bulk::MOST_VALUES);
+        return Err(Fault::invalid(text));
+    }
+    Ok(())
 }
 
 /// A place among the requests at work, unless the process is not ready for any.

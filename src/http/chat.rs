@@ -32,6 +32,15 @@ struct Label {
     created: i64,
 }
 
+/// What the client wants to see of an answer.
+#[derive(Debug, Clone, Copy)]
+struct Form {
+    /// Log probabilities.
+    wants_logprobs: bool,
+    /// Its only call in the form that was before tools.
+    as_function: bool,
+}
+
 /// Answers one request.
 pub(super) async fn handle<B>(exchange: &Exchange<'_>, headers: &HeaderMap, body: B) -> Response<Body>
 where
@@ -52,6 +61,7 @@ async fn run(exchange: &Exchange<'_>, headers: &HeaderMap, admitted: Admitted) -
     let ChatTurn {
         mut turn,
         include_usage,
+        as_function,
     } = agent_call::parse(bytes, parse_turn).await?;
     let target = Target::of(&exchange.live, headers, &principal, &turn, KEYS)?;
     let inputs = &exchange.surface.inputs;
@@ -69,15 +79,30 @@ async fn run(exchange: &Exchange<'_>, headers: &HeaderMap, admitted: Admitted) -
     let started = Instant::now();
     let mut handle = exchange.surface.ports.runs.start(request).await?;
     if !turn.stream {
-        return whole(handle, &label, wants_logprobs).await;
+        return whole(
+            handle,
+            &label,
+            Form {
+                wants_logprobs,
+                as_function,
+            },
+        )
+        .await;
     }
     let first = agent_call::first_words(&mut handle, started).await?;
-    let chunks = Chunks::new(&label, include_usage, wants_logprobs);
+    let chunks = Chunks::new(
+        &label,
+        include_usage,
+        Form {
+            wants_logprobs,
+            as_function,
+        },
+    );
     Ok(RunStream::new(handle, chunks, first, slot).into_response())
 }
 
 /// Waits for the end of the run.
-async fn whole(mut handle: RunHandle, label: &Label, wants_logprobs: bool) -> Result<Response<Body>, Refusal> {
+async fn whole(mut handle: RunHandle, label: &Label, form: Form) -> Result<Response<Body>, Refusal> {
     let mut logprobs = Vec::new();
     loop {
         match handle.next_event().await {
@@ -103,9 +128,14 @@ async fn whole(mut handle: RunHandle, label: &Label, wants_logprobs: bool) -> Re
                 let completion = completion
                     .with_reasoning(&outcome.reasoning)
                     .with_logprobs(logprobs.as_deref());
+                let completion = if form.as_function {
+                    completion.with_function_call()
+                } else {
+                    completion
+                };
                 return Ok(reply::json(StatusCode::OK, &completion));
             }
-            Some(RunEvent::Logprobs(object)) if wants_logprobs => logprobs.push(object),
+            Some(RunEvent::Logprobs(object)) if form.wants_logprobs => logprobs.push(object),
             Some(_) => {}
             None => return Err(Refusal::of_run(agent_call::vanished())),
         }

@@ -15,7 +15,7 @@ for more in ({}, {"encoding_format": "float"}):
 assert last_request()["dimensions"] == 3, last_request()
 assert client.embeddings.create(model=MODEL, input="one").data[0].embedding == VECTOR
 with raises(openai.BadRequestError):
-    client.embeddings.create(model=MODEL, input=["x"] * 129)
+    client.embeddings.create(model=MODEL, input=["x"] * 2049)
 with raises(openai.NotFoundError):
     client.embeddings.create(model="openclaw/ghost", input="x")
 

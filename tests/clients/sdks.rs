@@ -3,14 +3,22 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::support::gateway::{TOKEN, TestGateway, config};
+use serde_json::json;
+
+use super::support::gateway::{TOKEN, TestGateway, config, with};
 use super::support::model::ModelDouble;
 use super::{clients_dir, node, run};
 
 /// Runs a script of this folder against a gateway of its own.
 async fn passes(script: &str) {
     let model = ModelDouble::start().await;
-    let gateway = TestGateway::start(&config(&model.base_url())).await;
+    let settings = with(
+        config(&model.base_url()),
+        "gateway.http.endpoints.responses",
+        json!({"enabled": true}),
+    );
+    let memory = json!({"provider": "double", "model": "m1"});
+    let gateway = TestGateway::start(&with(settings, "agents.defaults.memorySearch", memory)).await;
     let program = if script.ends_with(".py") {
         clients_dir().join("python/bin/python")
     } else {
@@ -50,4 +58,24 @@ async fn langchain_speaks_chat_completions() {
 #[tokio::test]
 async fn the_agents_sdk_speaks_chat_completions() {
     passes("python_agents.py").await;
+}
+
+#[tokio::test]
+async fn the_python_sdk_langchain_and_the_agents_sdk_speak_responses() {
+    passes("python_responses.py").await;
+}
+
+#[tokio::test]
+async fn the_node_sdk_speaks_responses() {
+    passes("node_responses.mjs").await;
+}
+
+#[tokio::test]
+async fn responses_hold_against_the_models_of_the_open_specification() {
+    passes("python_openresponses.py").await;
+}
+
+#[tokio::test]
+async fn the_python_sdk_and_langchain_ask_for_embeddings() {
+    passes("python_embeddings.py").await;
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::gateway::{TOKEN, TestGateway, config, user_says};
+use crate::support::gateway::{TOKEN, TestGateway, config, user_says, with};
 use crate::support::model::ModelDouble;
 
 /// Sends raw bytes and returns what comes back before the connection ends.
@@ -42,6 +42,10 @@ async fn broken_requests_are_refused_and_others_go_on() {
             "a bare line feed in a header",
             post("x-openclaw-session-key: a\nb: c d\r\x0b\r\n", b""),
         ),
+        (
+            "a compressed body",
+            post("content-encoding: gzip\r\ncontent-length: 2\r\n", b"\x1f\x8b"),
+        ),
         ("two lengths", post("content-length: 2\r\ncontent-length: 3\r\n", b"{}")),
         (
             "a truncated upload",
@@ -59,6 +63,76 @@ async fn broken_requests_are_refused_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn a_header_that_is_no_text_is_refused_by_name_and_one_in_utf_8_is_text() {
+    let model = ModelDouble::start().await;
+    let gateway = TestGateway::start(&config(&model.base_url())).await;
+    let body = user_says("hi").to_string();
+    let ask = async |name: &str, value: &[u8]| {
+        let line = [name.as_bytes(), b": ", value, b"\r\n"].concat();
+        let head = format!("POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n");
+        let rest = format!("content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        raw(&gateway, &[head.as_bytes(), &line, rest.as_bytes()].concat()).await
+    };
+    for name in [
+        "x-openclaw-session-key",
+        "x-openclaw-agent-id",
+        "x-openclaw-model",
+        "x-openwebui-chat-id",
+    ] {
+        let answer = ask(name, b"caf\xe9").await;
+        assert!(answer.starts_with("HTTP/1.1 400"), "{name}: {answer}");
+        assert!(answer.contains(&format!("\"param\":\"{name}\"")), "{name}: {answer}");
+    }
+    assert!(model.seen().is_empty());
+    let answer = ask("x-openclaw-session-key", "café".as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let listed = gateway.operator().await.ok("sessions.list", json!({})).await;
+    assert_eq!(listed["sessions"][0]["key"], "agent:main:café", "{listed}");
+}
+
+#[tokio::test]
+async fn what_is_not_to_be_stored_is_on_no_disk() {
+    let model = ModelDouble::start().await;
+    let settings = with(
+        config(&model.base_url()),
+        "gateway.http.endpoints.responses",
+        json!({"enabled": true}),
+    );
+    let mut gateway = TestGateway::start(&settings).await;
+    let client = reqwest::Client::builder().build().unwrap();
+    let secret = "xylophone-4711";
+    for (path, field, stream) in [
+        ("/v1/chat/completions", "messages", false),
+        ("/v1/responses", "input", false),
+        ("/v1/responses", "input", true),
+    ] {
+        let said = json!([{"role": "user", "content": format!("{secret} [[say:{secret}]]")}]);
+        let body = json!({"model": "openclaw", "store": false, "user": "ann", "stream": stream, field: said});
+        let request = client.post(gateway.url(path)).bearer_auth(TOKEN).json(&body);
+        // Front ends send the id of the chat with everything.
+        let answer = request.header("x-openwebui-chat-id", "chat-1").send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        assert!(answer.text().await.unwrap().contains(secret), "{path}");
+    }
+    let listed = gateway.operator().await.ok("sessions.list", json!({})).await;
+    assert_eq!(listed["sessions"], json!([]), "{listed}");
+    gateway.signal("TERM");
+    gateway.wait_exit().await;
+    let mut files = vec![gateway.dir.path().to_owned()];
+    let mut looked_at = 0;
+    while let Some(path) = files.pop() {
+        if path.is_dir() {
+            files.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+        } else if let Ok(content) = std::fs::read(&path) {
+            looked_at += 1;
+            let found = content.windows(secret.len()).any(|window| window == secret.as_bytes());
+            assert!(!found, "{} holds what was said", path.display());
+        }
+    }
+    assert!(looked_at > 1, "the state directory was looked at");
+}
+
+#[tokio::test]
 async fn oversized_structures_are_refused_by_name() {
     let model = ModelDouble::start().await;
     let gateway = TestGateway::start(&config(&model.base_url())).await;
@@ -66,7 +140,7 @@ async fn oversized_structures_are_refused_by_name() {
     let deep: Value = (0..100).fold(json!(1), |inner, _| json!([inner]));
     let bomb = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgABAAAAAQAACAYAAAA=";
     for (body, param) in [
-        (json!({"messages": vec![message.clone(); 10_000]}), "messages"),
+        (json!({"messages": vec![message.clone(); 20_000]}), "messages"),
         (json!({"messages": [message], "logit_bias": {"a": deep}}), "logit_bias"),
         (
             json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": bomb}}]}]}),
@@ -82,6 +156,34 @@ async fn oversized_structures_are_refused_by_name() {
         assert_eq!(answer["error"]["param"], param);
     }
     assert!(model.seen().is_empty());
+}
+
+#[tokio::test]
+async fn ten_thousand_messages_reach_the_provider_in_order() {
+    let model = ModelDouble::start().await;
+    let settings = with(
+        config(&model.base_url()),
+        "gateway.http.endpoints.responses",
+        json!({"enabled": true}),
+    );
+    let gateway = TestGateway::start(&settings).await;
+    let history: Vec<Value> = (0..10_000)
+        .map(|n| json!({"role": if n % 2 == 0 { "assistant" } else { "user" }, "content": format!("m{n}")}))
+        .collect();
+    let client = reqwest::Client::builder().build().unwrap();
+    for (path, field) in [("/v1/chat/completions", "messages"), ("/v1/responses", "input")] {
+        let body = json!({"model": "openclaw", "store": false, field: history});
+        let request = client.post(gateway.url(path)).bearer_auth(TOKEN).json(&body);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}: {}", answer.text().await.unwrap());
+        let sent = model.seen().pop().unwrap().conversation();
+        let texts: Vec<&str> = sent.iter().map(|(_, text)| text.as_str()).collect();
+        let said = &texts[texts.len() - 10_000..];
+        assert!(
+            said.iter().enumerate().all(|(n, text)| *text == format!("m{n}")),
+            "{path}"
+        );
+    }
 }
 
 #[tokio::test]

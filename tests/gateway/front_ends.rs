@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::eventually;
-use crate::support::gateway::{TOKEN, TestGateway, config};
+use crate::support::gateway::{TOKEN, TestGateway, config, with};
 use crate::support::model::ModelDouble;
 
 const OPEN_WEBUI: [(&str, &str); 5] = [
@@ -245,4 +245,97 @@ async fn librechat_lists_models_streams_and_makes_titles() {
         )
         .await;
     assert_eq!(title["choices"][0]["finish_reason"], "stop");
+}
+
+#[tokio::test]
+async fn lobechat_speaks_responses_too_and_from_a_browser() {
+    let model = ModelDouble::start().await;
+    let endpoints = json!({
+        "chatCompletions": {"enabled": true, "allowedOrigins": ["https://lobe.example"]},
+        "responses": {"enabled": true, "allowedOrigins": ["https://lobe.example"]},
+    });
+    let settings = with(config(&model.base_url()), "gateway.http.endpoints", endpoints);
+    let gateway = TestGateway::start(&settings).await;
+    let lobechat = FrontEnd {
+        gateway: &gateway,
+        headers: &[("Accept", "*/*"), ("Origin", "https://lobe.example")],
+    };
+    let asked = "authorization,content-type,x-stainless-arch,x-stainless-lang,x-stainless-retry-count";
+    for path in ["/v1/chat/completions", "/v1/responses", "/v1/models"] {
+        let method = if path == "/v1/models" { "GET" } else { "POST" };
+        let answer = reqwest::Client::builder()
+            .build()
+            .unwrap()
+            .request(reqwest::Method::OPTIONS, gateway.url(path))
+            .header("Origin", "https://lobe.example")
+            .header("Access-Control-Request-Method", method)
+            .header("Access-Control-Request-Headers", asked)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 204, "{path}");
+        let allowed = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+        assert_eq!(allowed("access-control-allow-origin"), "https://lobe.example");
+        assert_eq!(allowed("access-control-allow-headers"), asked);
+        assert!(allowed("access-control-allow-methods").contains(method), "{path}");
+    }
+
+    let schema = json!({"type": "object", "properties": {"title": {"type": "string"}}, "required": ["title"],
+        "additionalProperties": false});
+    let body = json!({
+        "model": "openclaw", "stream": false, "input": [{"role": "user", "content": "[[say:{\"title\":\"x\"}]]"}],
+        "text": {"format": {"type": "json_schema", "name": "topic", "strict": true, "schema": schema}},
+    });
+    let request = lobechat.request(reqwest::Method::POST, "/v1/responses").json(&body);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.headers()["access-control-allow-origin"], "https://lobe.example");
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(
+        answer["output"][0]["content"][0]["text"], "{\"title\":\"x\"}",
+        "{answer}"
+    );
+    let sent = model.seen().pop().unwrap().body;
+    assert_eq!(sent["response_format"]["json_schema"]["schema"], schema, "{sent}");
+}
+
+#[tokio::test]
+async fn librechats_web_search_is_refused_by_name() {
+    let model = ModelDouble::start().await;
+    let settings = with(
+        config(&model.base_url()),
+        "gateway.http.endpoints.responses",
+        json!({"enabled": true}),
+    );
+    let gateway = TestGateway::start(&settings).await;
+    let librechat = FrontEnd {
+        gateway: &gateway,
+        headers: &NODE_SDK,
+    };
+    let body = json!({"model": "openclaw", "stream": true, "tools": [{"type": "web_search"}],
+        "input": [{"role": "user", "content": [{"type": "input_text", "text": "news?"}]}]});
+    let request = librechat.request(reqwest::Method::POST, "/v1/responses").json(&body);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 400);
+    let answer: Value = answer.json().await.unwrap();
+    assert_eq!(answer["error"]["param"], "tools.0.type", "{answer}");
+    assert!(model.seen().is_empty());
+}
+
+#[tokio::test]
+async fn open_webui_embeds_documents() {
+    let model = ModelDouble::start().await;
+    let memory = json!({"provider": "double", "model": "m1"});
+    let settings = with(config(&model.base_url()), "agents.defaults.memorySearch", memory);
+    let gateway = TestGateway::start(&settings).await;
+    let open_webui = FrontEnd {
+        gateway: &gateway,
+        headers: &OPEN_WEBUI,
+    };
+    for (input, count) in [(json!("a text"), 1), (json!(["one", "two"]), 2)] {
+        let body = json!({"model": "openclaw", "input": input});
+        let request = open_webui.request(reqwest::Method::POST, "/v1/embeddings").json(&body);
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!(answer["data"].as_array().map(Vec::len), Some(count), "{answer}");
+        assert_eq!(answer["data"][0]["embedding"], json!([0.5, 0.25, -1.0]));
+    }
 }

@@ -18,7 +18,7 @@ use crate::support::ws::{WsClient, connect_params};
 const NO_MODEL: &str = "http://127.0.0.1:9/v1";
 
 /// Most memory that the process ever had, bytes.
-fn peak_memory(gateway: &TestGateway) -> usize {
+pub fn peak_memory(gateway: &TestGateway) -> usize {
     let status = std::fs::read_to_string(format!("/proc/{}/status", gateway.pid())).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap();
     let kib: usize = line.split_whitespace().nth(1).unwrap().parse().unwrap();

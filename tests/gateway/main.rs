@@ -22,6 +22,7 @@ mod config_write;
 mod deploy;
 mod devices;
 mod dialects;
+mod documents;
 mod durability;
 mod fallback;
 mod front_ends;

@@ -368,3 +368,87 @@ async fn turns_of_one_conversation_wait_for_each_other_and_others_leave_nothing(
         .collect();
     assert_eq!(keys, ["agent:main:openai-user:ann"]);
 }
+
+#[tokio::test]
+async fn the_form_before_tools_is_spoken_to_those_who_speak_it() {
+    let model = ModelDouble::start().await;
+    let gateway = TestGateway::start(&config(&model.base_url())).await;
+    let functions = json!([{"name": "lookup", "description": "Looks a up", "parameters": {"type": "object"}}]);
+    let mut request = user_says("use it [[tool:lookup]]");
+    request["functions"] = functions.clone();
+    request["function_call"] = json!({"name": "lookup"});
+    let (status, body) = gateway.chat(&request).await;
+    assert_eq!(status, 200, "{body}");
+    let choice = &body["choices"][0];
+    assert_eq!(choice["finish_reason"], "function_call", "{body}");
+    let call = json!({"name": "lookup", "arguments": "{\"a\":1}"});
+    assert_eq!(choice["message"]["function_call"], call, "{body}");
+    assert!(choice["message"]["tool_calls"].is_null(), "{body}");
+    let sent = model.seen().pop().unwrap().body;
+    assert_eq!(sent["tools"][0]["function"]["description"], "Looks a up", "{sent}");
+    assert_eq!(sent["tool_choice"]["function"]["name"], "lookup", "{sent}");
+    assert_eq!(sent["parallel_tool_calls"], false, "{sent}");
+    assert!(sent["functions"].is_null() && sent["function_call"].is_null(), "{sent}");
+
+    request["stream"] = json!(true);
+    let streamed = gateway.post_chat(&request).await.text().await.unwrap();
+    let events = streamed.lines().filter_map(|line| line.strip_prefix("data: {"));
+    let (mut name, mut arguments, mut finish) = (String::new(), String::new(), Value::Null);
+    for event in events.map(|event| serde_json::from_str::<Value>(&format!("{{{event}")).unwrap()) {
+        let choice = &event["choices"][0];
+        let delta = &choice["delta"]["function_call"];
+        name.push_str(delta["name"].as_str().unwrap_or_default());
+        arguments.push_str(delta["arguments"].as_str().unwrap_or_default());
+        assert!(choice["delta"]["tool_calls"].is_null(), "{event}");
+        if choice["finish_reason"].is_string() {
+            finish = choice["finish_reason"].clone();
+        }
+    }
+    assert_eq!(
+        (name.as_str(), arguments.as_str()),
+        ("lookup", "{\"a\":1}"),
+        "{streamed}"
+    );
+    assert_eq!(finish, "function_call");
+
+    let follow_up = json!({"model": "openclaw", "functions": functions, "messages": [
+        {"role": "user", "content": "use it [[tool:lookup]]"},
+        {"role": "assistant", "content": null, "function_call": call},
+        {"role": "function", "name": "lookup", "content": "42"},
+    ]});
+    let (status, body) = gateway.chat(&follow_up).await;
+    assert_eq!(
+        (status, &body["choices"][0]["finish_reason"]),
+        (200, &json!("stop")),
+        "{body}"
+    );
+    let sent = model.seen().pop().unwrap().body["messages"].clone();
+    assert_eq!(
+        (&sent[3]["role"], &sent[3]["content"]),
+        (&json!("tool"), &json!("42")),
+        "{sent}"
+    );
+
+    for (wrong, param) in [
+        (json!({"functions": [{"name": ""}]}), "functions"),
+        (json!({"functions": [{"name": "f", "parameters": 5}]}), "functions"),
+        (
+            json!({"functions": functions, "function_call": {"name": "g"}}),
+            "function_call",
+        ),
+        (json!({"function_call": {"name": "g"}}), "function_call"),
+        (json!({"functions": functions, "tools": []}), "functions"),
+    ] {
+        let mut request = user_says("hi");
+        request
+            .as_object_mut()
+            .unwrap()
+            .extend(wrong.as_object().unwrap().clone());
+        let (status, body) = gateway.chat(&request).await;
+        assert_eq!(
+            (status, &body["error"]["param"]),
+            (400, &json!(param)),
+            "{wrong}: {body}"
+        );
+    }
+}

@@ -9,10 +9,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use super::document::{self, Extent, Reader};
+use super::document;
 use super::pixels::dimensions;
 use super::rules::{InputRules, KindRules};
-use crate::domain::{Fault, Message, Part};
+use crate::documents::{Extent, Reader};
+use crate::domain::{Detail, Fault, Message, Part};
 use crate::fetch::{Fetcher, media_type};
 use crate::models::client::{Dialogue, InputPart, LinkKind, decoded_size, param_fault};
 
@@ -108,7 +109,7 @@ impl Resolver<'_> {
     async fn part(&mut self, part: InputPart) -> Result<Part, Fault> {
         match part {
             InputPart::Ready(Part::Text(text)) => Ok(Part::Text(text)),
-            InputPart::Ready(Part::Image { mime, data }) => self.image(mime, data),
+            InputPart::Ready(Part::Image { mime, data, detail }) => self.image(mime, data, detail),
             InputPart::Ready(Part::Audio { format, data }) => self.audio(format, data),
             // Boxed, so that requests without attachments do not carry the room for them.
             InputPart::File { name, mime, data } => Box::pin(self.file(name, &mime, &data)).await,
@@ -116,8 +117,11 @@ impl Resolver<'_> {
         }
     }
 
-    fn image(&mut self, mime: String, data: Arc<str>) -> Result<Part, Fault> {
+    fn image(&mut self, mime: String, data: Arc<str>, detail: Option<Detail>) -> Result<Part, Fault> {
         let rules = &self.rules.images;
+        let head = data.get(..data.len().min(HEADER_CHARS)).unwrap_or_default();
+        let head = STANDARD.decode(head).unwrap_or_default();
+        let mime = actual_type(mime, &head);
         if !rules.types.contains(&mime) {
             let text = format!("images of type `{mime}` are not accepted.");
             return Err(self.bad_image(&text));
@@ -130,14 +134,12 @@ impl Resolver<'_> {
         if size > rules.fetch.max_bytes || size > self.bytes {
             return Err(self.bad_image("it is too large."));
         }
-        let head = data.get(..data.len().min(HEADER_CHARS)).unwrap_or_default();
-        let pixels = STANDARD.decode(head).ok().and_then(|head| dimensions(&head));
-        if pixels.is_some_and(|(width, height)| u64::from(width) * u64::from(height) > MAX_PIXELS) {
+        if dimensions(&head).is_some_and(|(width, height)| u64::from(width) * u64::from(height) > MAX_PIXELS) {
             return Err(self.bad_image("it has too many pixels."));
         }
         self.images -= 1;
         self.bytes -= size;
-        Ok(Part::Image { mime, data })
+        Ok(Part::Image { mime, data, detail })
     }
 
     fn audio(&mut self, format: String, data: Arc<str>) -> Result<Part, Fault> {
@@ -179,12 +181,12 @@ impl Resolver<'_> {
 
     async fn link(&mut self, kind: LinkKind, url: &str, name: Option<String>) -> Result<Part, Fault> {
         let rules: &KindRules = match kind {
-            LinkKind::Image => &self.rules.images,
+            LinkKind::Image(_) => &self.rules.images,
             LinkKind::File => &self.rules.files,
         };
         if !rules.links {
             return Err(match kind {
-                LinkKind::Image => {
+                LinkKind::Image(_) => {
                     self.bad_image("Remote image URLs are not fetched; send the image as a base64 data URL.")
                 }
                 LinkKind::File => self.bad_file("URLs are not fetched; send the file itself"),
@@ -198,12 +200,12 @@ impl Resolver<'_> {
         let fetched = self.inputs.fetcher.get(url, &rules.fetch).await.map_err(|error| {
             let text = format!("{error}.");
             match kind {
-                LinkKind::Image => self.bad_image(&text),
+                LinkKind::Image(_) => self.bad_image(&text),
                 LinkKind::File => self.bad_file(text.trim_end_matches('.')),
             }
         })?;
         match kind {
-            LinkKind::Image => self.image(fetched.mime, STANDARD.encode(&fetched.bytes).into()),
+            LinkKind::Image(detail) => self.image(fetched.mime, STANDARD.encode(&fetched.bytes).into(), detail),
             LinkKind::File => {
                 let name = name.or_else(|| name_of(url));
                 self.document(name, &fetched.mime, fetched.bytes).await
@@ -224,6 +226,12 @@ impl Resolver<'_> {
     }
 }
 
+/// What the content says it is, if it is an image that can be told: providers refuse a wrong label.
+fn actual_type(declared: String, head: &[u8]) -> String {
+    let found = media_type(&declared, head);
+    if found.starts_with("image/") { found } else { declared }
+}
+
 fn capital(reason: &str) -> String {
     let mut chars = reason.chars();
     chars
@@ -237,7 +245,7 @@ fn is_image(part: &InputPart) -> bool {
         part,
         InputPart::Ready(Part::Image { .. })
             | InputPart::Link {
-                kind: LinkKind::Image,
+                kind: LinkKind::Image(_),
                 ..
             }
     )

@@ -49,7 +49,7 @@ impl Target {
         turn: &Turn,
         keys: Keys,
     ) -> Result<Self, Fault> {
-        let session_key = header(headers, "x-openclaw-session-key")
+        let session_key = header(headers, "x-openclaw-session-key")?
             .map(|key| checked(key, "x-openclaw-session-key"))
             .transpose()?;
         let profile = profile(&live.snapshot, headers, &turn.model, session_key.as_deref())?;
@@ -58,7 +58,7 @@ impl Target {
             let text = format!("The session key belongs to another agent than '{}'.", profile.id);
             return Err(Fault::invalid(text).with_param("x-openclaw-session-key"));
         }
-        let model = header(headers, "x-openclaw-model")
+        let model = header(headers, "x-openclaw-model")?
             .map(|name| backend_model(live, profile, principal, name))
             .transpose()?;
         Ok(Self {
@@ -69,17 +69,18 @@ impl Target {
     }
 }
 
-/// The embedding model that a request is for.
+/// The agent that a request for embeddings names, and its embedding model.
 pub(in crate::http) fn embedding_target(
     live: &Live,
     headers: &HeaderMap,
     principal: &Principal,
     model: &str,
-) -> Result<EmbeddingSettings, Fault> {
+) -> Result<(AgentId, EmbeddingSettings), Fault> {
     let profile = profile(&live.snapshot, headers, model, None)?;
-    let mut settings = live.snapshot.embedding(&profile.id);
-    let Some(name) = header(headers, "x-openclaw-model") else {
-        return Ok(settings);
+    let agent = profile.id.clone();
+    let mut settings = live.snapshot.embedding(&agent);
+    let Some(name) = header(headers, "x-openclaw-model")? else {
+        return Ok((agent, settings));
     };
     if !principal.may(Scope::Admin) {
         return Err(Fault::missing_scope(Scope::Admin.as_str()));
@@ -95,13 +96,17 @@ pub(in crate::http) fn embedding_target(
         }
     };
     model.clone_into(&mut settings.model);
-    Ok(settings)
+    Ok((agent, settings))
 }
 
-/// A header's text, if it says anything.
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let value = headers.get(name)?.to_str().ok()?.trim();
-    (!value.is_empty()).then_some(value)
+/// A header's text, if it says anything. What is no text is refused: ignored, the request would go somewhere else.
+fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Fault> {
+    let Some(value) = headers.get(name) else {
+        return Ok(None);
+    };
+    let text = std::str::from_utf8(value.as_bytes())
+        .map_err(|_| Fault::invalid(format!("{name}: the header is not UTF-8 text")).with_param(name))?;
+    Ok(Some(text.trim()).filter(|text| !text.is_empty()))
 }
 
 /// The agent of a request: by header, by `model`, by the owner of the session key, or the default one.
@@ -112,8 +117,8 @@ fn profile<'a>(
     session_key: Option<&str>,
 ) -> Result<&'a AgentProfile, Fault> {
     let model_name = model.to_ascii_lowercase();
-    let header_name = header(headers, "x-openclaw-agent-id")
-        .or_else(|| header(headers, "x-openclaw-agent"))
+    let header_name = header(headers, "x-openclaw-agent-id")?
+        .or(header(headers, "x-openclaw-agent")?)
         .map(str::to_ascii_lowercase);
     // `model` must name an agent even if the header overrides which.
     let by_model = named(&model_name).ok_or_else(|| foreign_model(model))?;
@@ -167,7 +172,8 @@ fn by_key<'a>(snapshot: &'a Snapshot, key: Option<&str>) -> Option<Result<&'a Ag
     snapshot.agent(owner.as_str()).map(Ok)
 }
 
-/// A stable name makes the conversation durable; without one it is forgotten with the response.
+/// A stable name makes the conversation durable; without one it is forgotten with the response. A session key in the
+/// header is a wish to keep it whatever else the request says.
 fn conversation(
     agent: &AgentId,
     session_key: Option<&str>,
@@ -183,7 +189,10 @@ fn conversation(
         };
         return Ok(Conversation::Durable(SessionKey::new(key)));
     }
-    let chat = header(headers, "x-openwebui-chat-id");
+    if !turn.may_keep {
+        return Ok(forgotten(agent, keys));
+    }
+    let chat = header(headers, "x-openwebui-chat-id")?;
     let name = match (chat, &turn.user) {
         (Some(_), _) if is_task_of_open_webui(turn) => return Ok(forgotten(agent, keys)),
         (Some(chat), _) => format!("openai-chat:{}", checked(chat, "x-openwebui-chat-id")?),

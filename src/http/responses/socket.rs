@@ -5,7 +5,9 @@
 //! it continued, so that a client never builds on something half-done. What was said is checked anew on every turn: a
 //! changed configuration counts from the next one.
 
-use std::collections::VecDeque;
+mod message;
+mod waiting;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
+use self::message::{error_message, read};
+use self::waiting::Waiting;
 use super::keep::{self, Record, now_s};
 use super::owner;
 use super::prepare::{self, Prepared, Prior};
@@ -30,8 +34,7 @@ use crate::http::agent_call::{self, outcome_fault, vanished};
 use crate::http::surface::{Exchange, Inner};
 use crate::http::upgrade::{self, SocketFacts, SocketTask};
 use crate::http::{Body, Peer, fault};
-use crate::models::client::error_body;
-use crate::models::client::responses::{Ask, End, IdMaker, Narration, output_of, parse_ask};
+use crate::models::client::responses::{Ask, End, IdMaker, Narration, output_of};
 use crate::wire::openai::responses::Framing;
 
 /// Longest life of a connection.
@@ -41,8 +44,6 @@ const MAX_SILENCE: Duration = Duration::from_secs(90);
 const PING_EVERY: Duration = Duration::from_secs(30);
 /// Longest wait for the client to take what is sent.
 const SEND_WAIT: Duration = Duration::from_secs(30);
-/// Turns that may wait behind the one at work.
-const MAX_WAITING: usize = 16;
 
 type Socket = WebSocketStream<TokioIo<Upgraded>>;
 
@@ -68,7 +69,7 @@ pub(in crate::http) fn accept<B>(surface: &Arc<Inner>, exchange: &Exchange<'_>, 
                     peer: facts.peer,
                     headers: facts.headers,
                     socket,
-                    waiting: VecDeque::new(),
+                    waiting: Waiting::new(max_message),
                     last: None,
                 };
                 connection.serve().await;
@@ -84,7 +85,7 @@ struct Connection {
     peer: Peer,
     headers: HeaderMap,
     socket: Socket,
-    waiting: VecDeque<Utf8Bytes>,
+    waiting: Waiting,
     /// The last response of the connection and the conversation that it ends.
     last: Option<(String, Prior)>,
 }
@@ -129,7 +130,7 @@ impl Connection {
     }
 
     async fn next_turn(&mut self, end: Instant) -> Result<(), Over> {
-        let message = match self.waiting.pop_front() {
+        let message = match self.waiting.pop() {
             Some(message) => message,
             None => self.receive(end).await?,
         };
@@ -362,8 +363,7 @@ impl Connection {
 
     /// A message that came while a turn is at work.
     async fn queue(&mut self, text: Utf8Bytes) -> Result<(), Over> {
-        if self.waiting.len() < MAX_WAITING {
-            self.waiting.push_back(text);
+        if self.waiting.push(text).is_ok() {
             return Ok(());
         }
         let fault = Fault::new(
@@ -419,63 +419,4 @@ fn taken(message: Option<Result<Message, tokio_tungstenite::tungstenite::Error>>
             Err(Over(None))
         }
     }
-}
-
-/// Reads a `response.create`.
-fn read(message: &[u8], ids: &IdMaker) -> Result<Ask, Fault> {
-    #[derive(Default, serde::Deserialize)]
-    #[serde(default)]
-    struct Event {
-        r#type: serde_json::Value,
-        stream: Option<serde_json::Value>,
-        stream_options: Option<serde_json::Value>,
-        background: Option<serde_json::Value>,
-    }
-    let event: Event = serde_json::from_slice(message)
-        .map_err(|error| Fault::invalid(format!("The message is not a JSON object: {error}")))?;
-    if event.r#type != "response.create" {
-        return Err(Fault::invalid("Only messages of type \"response.create\" are understood.").with_param("type"));
-    }
-    for (param, value) in [
-        ("stream", event.stream),
-        ("stream_options", event.stream_options),
-        ("background", event.background),
-    ] {
-        // `true` and `false` of clients that share their code with HTTP change nothing, as long as they say what happens.
-        let is_harmless = match (&value, param) {
-            (None, _) => true,
-            (Some(value), "stream") => *value == true,
-            (Some(value), "background") => *value == false,
-            _ => false,
-        };
-        if !is_harmless {
-            return Err(
-                Fault::invalid(format!("`{param}` has no place in a WebSocket message; leave it out."))
-                    .with_param(param),
-            );
-        }
-    }
-    parse_ask(message, ids).map(|mut ask| {
-        ask.turn.stream = true;
-        ask
-    })
-}
-
-/// The `error` event for a fault.
-fn error_message(fault: &Fault) -> Message {
-    #[derive(serde::Serialize)]
-    struct Event {
-        r#type: &'static str,
-        status: u16,
-        error: crate::wire::openai::error::ErrorObject,
-    }
-    let mut error = error_body(fault).error;
-    error.code.get_or_insert("invalid_request".into());
-    let event = Event {
-        r#type: "error",
-        status: fault::status(fault.kind).as_u16(),
-        error,
-    };
-    // Texts and a number: serialising cannot fail.
-    Message::text(serde_json::to_string(&event).unwrap_or_default())
 }

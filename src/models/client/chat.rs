@@ -9,7 +9,7 @@ use super::chat_fields::CHAT;
 use super::contract::{Fields, unsupported, value};
 use super::fields::{param_fault, wrong_type};
 use super::messages::read_messages;
-use super::tools::read_tools;
+use super::tools::{read_functions, read_tools};
 use super::turn::Turn;
 use crate::domain::Fault;
 use crate::domain::model::Sampling;
@@ -21,31 +21,38 @@ pub struct ChatTurn {
     pub turn: Turn,
     /// Whether the stream ends with usage.
     pub include_usage: bool,
+    /// Whether calls are told in the older form, one `function_call`.
+    pub as_function: bool,
 }
 
 /// Reads a body. The fault is a 400 in the words of the error object.
 pub fn parse_turn(body: &[u8]) -> Result<ChatTurn, Fault> {
     let fields = Fields::read(body, CHAT)?;
     check_offers(&fields)?;
-    let (tools, tool_choice) = read_tools(fields.get("tools"), fields.get("tool_choice"))?;
+    let functions = fields.get("functions").filter(|_| fields.get("tools").is_none());
+    let (tools, tool_choice) = match functions {
+        Some(functions) => read_functions(functions, fields.get("function_call"))?,
+        None => read_tools(fields.get("tools"), fields.get("tool_choice"))?,
+    };
+    let as_function = functions.is_some();
     let include_usage = include_usage(&fields)?;
     let turn = Turn {
         model: fields.text("model").unwrap_or_else(|| "openclaw".to_owned()),
         stream: fields.flag("stream").unwrap_or(false),
-        user: conversation_name(&fields),
+        user: fields.text("user").filter(|user| !user.trim().is_empty()),
+        may_keep: fields.flag("store") != Some(false),
         sampling: Arc::new(sampling(&fields)?),
         dialogue: read_messages(fields.get("messages"))?,
         tools,
         tool_choice,
-        parallel_tool_calls: fields.flag("parallel_tool_calls"),
+        // The older form has room for one call.
+        parallel_tool_calls: fields.flag("parallel_tool_calls").or(as_function.then_some(false)),
     };
-    Ok(ChatTurn { turn, include_usage })
-}
-
-/// `user` names a stored conversation, unless the client wants nothing stored.
-fn conversation_name(fields: &Fields<'_>) -> Option<String> {
-    let name = fields.text("user").filter(|user| !user.trim().is_empty())?;
-    (fields.flag("store") != Some(false)).then_some(name)
+    Ok(ChatTurn {
+        turn,
+        include_usage,
+        as_function,
+    })
 }
 
 /// Fields of which some values are offered and others are not.
@@ -54,6 +61,18 @@ fn check_offers(fields: &Fields<'_>) -> Result<(), Fault> {
         && serde_json::from_str::<f64>(raw.get()).is_ok_and(|n| n != 1.0)
     {
         return Err(param_fault("n", "`n` must be 1."));
+    }
+    for (older, newer) in [("functions", "tools"), ("function_call", "tool_choice")] {
+        if fields.get(older).is_some() && fields.get(newer).is_some() {
+            return Err(param_fault(
+                older,
+                format!("`{older}` is the older form of `{newer}`; send one of them."),
+            ));
+        }
+    }
+    let is_word = fields.text("function_call").is_some();
+    if fields.get("function_call").is_some() && !is_word && fields.get("functions").is_none() {
+        return Err(param_fault("function_call", "`function_call` needs `functions`."));
     }
     if fields.flag("store") == Some(true) {
         let reason = "completions are not stored for later retrieval; leave it out, or use `/v1/responses`.";
@@ -78,13 +97,35 @@ fn check_offers(fields: &Fields<'_>) -> Result<(), Fault> {
 
 fn check_response_format(raw: &RawValue) -> Result<(), Fault> {
     let format = value("response_format", raw)?;
-    match format.get("type").and_then(Value::as_str) {
-        Some("text" | "json_object" | "json_schema") => Ok(()),
-        _ => Err(param_fault(
+    let (param, what) = match format.get("type").and_then(Value::as_str) {
+        Some("text" | "json_object") => return Ok(()),
+        Some("json_schema") => match format.get("json_schema") {
+            Some(Value::Object(named)) if !named.get("name").is_some_and(Value::is_string) => (
+                "response_format.json_schema.name",
+                "response_format.json_schema.name must be a string",
+            ),
+            Some(Value::Object(named))
+                if !named
+                    .get("schema")
+                    .is_none_or(|schema| schema.is_object() || schema.is_null()) =>
+            {
+                (
+                    "response_format.json_schema.schema",
+                    "response_format.json_schema.schema must be an object",
+                )
+            }
+            Some(Value::Object(_)) => return Ok(()),
+            _ => (
+                "response_format.json_schema",
+                "response_format.json_schema must be an object",
+            ),
+        },
+        _ => (
             "response_format",
-            "Invalid response_format: response_format.type must be text, json_object, or json_schema",
-        )),
-    }
+            "response_format.type must be text, json_object, or json_schema",
+        ),
+    };
+    Err(param_fault(param, format!("Invalid response_format: {what}")))
 }
 
 /// Everything that is passed to the provider.

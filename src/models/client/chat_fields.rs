@@ -16,7 +16,6 @@ const fn field(name: &'static str, takes: Takes, becomes: Becomes, sample: &'sta
 }
 
 const TEXT_ONLY: &str = "answers are text; leave it out.";
-const OLD_TOOLS: &str = "it is the older form of `tools` and `tool_choice`; use those.";
 
 /// Every field that the OpenAI API documents for this endpoint, and what common clients send beside them.
 pub const CHAT: &[Field] = &[
@@ -37,11 +36,17 @@ pub const CHAT: &[Field] = &[
     field(
         "function_call",
         TextOrObject,
-        Refused(OLD_TOOLS),
+        Supported,
         r#""auto""#,
-        "in messages it is understood",
+        "`auto`, `none`, `{name}`; the older form of `tool_choice`",
     ),
-    field("functions", List, Refused(OLD_TOOLS), r#"[{"name":"f"}]"#, ""),
+    field(
+        "functions",
+        List,
+        Supported,
+        r#"[{"name":"f"}]"#,
+        "the older form of `tools`: the answer has `function_call`; not beside `tools`",
+    ),
     field("logit_bias", Object, PassedOn, r#"{"50256":-1}"#, ""),
     field("logprobs", Flag, PassedOn, "true", "the provider's are in the answer"),
     field("max_completion_tokens", Positive, PassedOn, "100", "above 0"),
@@ -51,7 +56,7 @@ pub const CHAT: &[Field] = &[
         List,
         Supported,
         r#"[{"role":"user","content":"hi"}]"#,
-        "1 to 2048; see below",
+        "1 to 16384; see below",
     ),
     field(
         "metadata",
@@ -110,7 +115,7 @@ pub const CHAT: &[Field] = &[
         Flag,
         Supported,
         "false",
-        "`false`: `user` names no stored conversation; `true` is refused",
+        "`false`: neither `user` nor a chat's id names a stored conversation; `true` is refused",
     ),
     field("stream", Flag, Supported, "false", ""),
     field(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::domain::{Message, Part};
+use crate::domain::{Detail, Message, Part};
 
 /// A piece of a user message as the client sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +32,8 @@ pub enum InputPart {
 /// What a link leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkKind {
-    /// An image.
-    Image,
+    /// An image, and how closely to look at it.
+    Image(Option<Detail>),
     /// A document.
     File,
 }

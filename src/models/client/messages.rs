@@ -4,11 +4,13 @@
 //! call is answered and every result belongs to a call, so unpaired calls are left out and unpaired results become
 //! ordinary text.
 
+use std::collections::HashSet;
+
 use serde_json::value::RawValue;
 
 use super::fields::{param_fault, wrong_type};
 use super::input::{Dialogue, InputPart};
-use super::parts::{is_attachment, part_text, user_parts};
+use super::parts::{OMITTED, is_attachment, part_text, user_parts};
 use crate::domain::{Fault, ToolCall};
 use crate::wire::openai::chat::{CallIn, ChatMessage, Content, Messages, Text};
 
@@ -131,7 +133,13 @@ fn read_entries(messages: &[ChatMessage<'_>], current: usize) -> Result<Vec<Mess
                 }
             }
             Role::Assistant => entries.extend(assistant(message, index)),
-            Role::Tool => entries.push(tool_result(message, index, messages)),
+            Role::Tool => {
+                // The results that are answered now: nothing but results between them and the end.
+                let is_current = messages
+                    .get(index..=current)
+                    .is_some_and(|rest| rest.iter().all(|message| role(message) == Role::Tool));
+                entries.push(tool_result(message, index, messages, is_current)?);
+            }
             Role::System | Role::Unknown => {}
         }
     }
@@ -149,14 +157,8 @@ fn user_message(message: &ChatMessage<'_>, is_current: bool) -> Result<Vec<Input
 
 fn assistant(message: &ChatMessage<'_>, index: usize) -> Option<Message> {
     let text = text_of(message);
-    let mut tool_calls: Vec<ToolCall> = Vec::new();
     let calls = message.tool_calls.iter().flat_map(|calls| &calls.0);
-    for call in calls.filter_map(tool_call) {
-        // A second call of the same id could never be told from the first by its result.
-        if !tool_calls.iter().any(|known| known.id == call.id) {
-            tool_calls.push(call);
-        }
-    }
+    let mut tool_calls: Vec<ToolCall> = calls.filter_map(tool_call).collect();
     if let Some(function) = &message.function_call
         && let Some(name) = &function.name
     {
@@ -195,7 +197,12 @@ fn arguments(text: Option<&Text<'_>>) -> String {
         .map_or_else(|| "{}".to_owned(), |text| text.0.clone().into_owned())
 }
 
-fn tool_result(message: &ChatMessage<'_>, index: usize, messages: &[ChatMessage<'_>]) -> Message {
+fn tool_result(
+    message: &ChatMessage<'_>,
+    index: usize,
+    messages: &[ChatMessage<'_>],
+    is_current: bool,
+) -> Result<Message, Fault> {
     let name = message.name.as_ref().map(|name| name.0.clone().into_owned());
     let call_id = match &message.tool_call_id {
         Some(id) => id.0.clone().into_owned(),
@@ -210,11 +217,16 @@ fn tool_result(message: &ChatMessage<'_>, index: usize, messages: &[ChatMessage<
             .map(function_call_id)
             .unwrap_or_default(),
     };
-    Message::Tool {
-        call_id,
-        name,
-        content: text_of(message),
+    let mut content = text_of(message);
+    if has_attachment(message) {
+        if is_current {
+            let text = "Images and files in a tool message are not supported; send them in a user message.";
+            return Err(param_fault("messages", text));
+        }
+        content.push('\n');
+        content.push_str(OMITTED);
     }
+    Ok(Message::Tool { call_id, name, content })
 }
 
 fn function_call_id(index: usize) -> String {
@@ -237,9 +249,10 @@ fn pair_tools(entries: Vec<Message>) -> Vec<Message> {
                 while let Some(result) = rest.next_if(|next| matches!(next, Message::Tool { .. })) {
                     results.push(result);
                 }
-                let answers = |call: &ToolCall| results.iter().any(|result| call_id(result) == Some(&call.id));
-                tool_calls.retain(answers);
-                let mut open: Vec<String> = tool_calls.iter().map(|call| call.id.clone()).collect();
+                let answered: HashSet<&str> = results.iter().filter_map(call_id).collect();
+                let mut open: HashSet<String> = HashSet::with_capacity(tool_calls.len());
+                // A second call of the same id could never be told from the first by its result.
+                tool_calls.retain(|call| answered.contains(&*call.id) && open.insert(call.id.clone()));
                 if !(text.trim().is_empty() && tool_calls.is_empty()) {
                     out.push(Message::Assistant {
                         text,
@@ -250,13 +263,10 @@ fn pair_tools(entries: Vec<Message>) -> Vec<Message> {
                 }
                 let mut strays = Vec::new();
                 for result in results {
-                    let at = open.iter().position(|id| call_id(&result) == Some(id));
-                    match at {
-                        Some(at) => {
-                            open.swap_remove(at);
-                            out.push(result);
-                        }
-                        None => strays.extend(as_user_text(result)),
+                    if call_id(&result).is_some_and(|id| open.remove(id)) {
+                        out.push(result);
+                    } else {
+                        strays.extend(as_user_text(result));
                     }
                 }
                 out.append(&mut strays);

@@ -5,8 +5,8 @@ use super::contract::unsupported;
 use super::data_url::{Base64, read_data_url};
 use super::fields::param_fault;
 use super::input::{InputPart, LinkKind};
-use crate::domain::{Fault, Part};
-use crate::wire::openai::chat::{AudioIn, ContentPart, FileIn};
+use crate::domain::{Detail, Fault, Part};
+use crate::wire::openai::chat::{AudioIn, ContentPart, FileIn, ImageUrl, Text};
 
 /// Sent with images that came without a word.
 pub(super) const IMAGES_ONLY: &str = "User sent image(s) with no text.";
@@ -49,7 +49,7 @@ pub(super) const fn is_attachment(part: &ContentPart<'_>) -> bool {
 
 fn read_part(part: &ContentPart<'_>) -> Result<Option<InputPart>, Fault> {
     if let Some(image) = &part.image_url {
-        return image_part(image.0.trim()).map(Some);
+        return image_part(image).map(Some);
     }
     if let Some(sound) = &part.input_audio {
         return audio_part(sound).map(Some);
@@ -77,16 +77,33 @@ fn bad_image() -> Fault {
     param_fault("messages", "Invalid image_url content in `messages`.")
 }
 
-fn image_part(url: &str) -> Result<InputPart, Fault> {
+/// How closely to look; the error says that nobody knows the word.
+pub(super) fn read_detail(detail: Option<&Text<'_>>, param: &str) -> Result<Option<Detail>, Fault> {
+    match detail.map(|detail| &*detail.0) {
+        None | Some("auto" | "") => Ok(None),
+        Some(word) => Detail::parse(word).map(Some).ok_or_else(|| {
+            let text = format!("Invalid image in `{param}`: `detail` must be auto, low, high or original.");
+            param_fault(param, text)
+        }),
+    }
+}
+
+fn image_part(image: &ImageUrl<'_>) -> Result<InputPart, Fault> {
+    let detail = read_detail(image.detail.as_ref(), "messages")?;
+    let url = image.url.trim();
     if is_link(url) {
         return Ok(InputPart::Link {
-            kind: LinkKind::Image,
+            kind: LinkKind::Image(detail),
             url: url.to_owned(),
             name: None,
         });
     }
     let (mime, data) = read_data_url(url).ok_or_else(bad_image)?;
-    Ok(InputPart::Ready(Part::Image { mime, data: data.0 }))
+    Ok(InputPart::Ready(Part::Image {
+        mime,
+        data: data.0,
+        detail,
+    }))
 }
 
 fn audio_part(sound: &AudioIn<'_>) -> Result<InputPart, Fault> {
@@ -142,7 +159,7 @@ pub(super) const fn is_image(part: &InputPart) -> bool {
         part,
         InputPart::Ready(Part::Image { .. })
             | InputPart::Link {
-                kind: LinkKind::Image,
+                kind: LinkKind::Image(_),
                 ..
             }
     )

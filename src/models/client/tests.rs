@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::domain::model::{CallErrorClass, ToolChoice};
-use crate::domain::{Fault, FaultKind, Message, Part};
+use crate::domain::{Detail, Fault, FaultKind, Message, Part};
 
 const PNG: &str = "data:image/png;base64,QUJD";
 
@@ -42,7 +42,13 @@ fn function(name: &str) -> Value {
 
 #[test]
 fn a_minimal_request_has_defaults() {
-    let ChatTurn { turn, include_usage } = parse_turn(br#"{"messages":[{"role":"user","content":"hi"}]}"#).unwrap();
+    let parsed = parse_turn(br#"{"messages":[{"role":"user","content":"hi"}]}"#).unwrap();
+    let ChatTurn {
+        turn,
+        include_usage,
+        as_function,
+    } = parsed;
+    assert!(!as_function);
     assert_eq!(turn.model, "openclaw");
     assert!(!turn.stream && !include_usage);
     assert_eq!(turn.dialogue.input, [text("hi")]);
@@ -144,6 +150,26 @@ fn the_older_function_form_is_paired_by_position() {
 }
 
 #[test]
+fn images_in_results_of_tools_are_refused_now_and_a_note_later() {
+    let call = json!({"role": "assistant", "content": null, "tool_calls": [
+        {"id": "a", "function": {"name": "f", "arguments": "{}"}}, {"id": "b", "function": {"name": "f", "arguments": "{}"}}]});
+    let seen = json!([{"type": "text", "text": "see"}, {"type": "image_url", "image_url": {"url": PNG}}]);
+    let first = json!({"role": "tool", "tool_call_id": "a", "content": seen});
+    let second = json!({"role": "tool", "tool_call_id": "b", "content": "ok"});
+    let now = json!([{"role": "user", "content": "q"}, call, first, second]);
+    let fault = refused(&json!({ "messages": now }));
+    assert!(fault.message.contains("tool message"), "{fault}");
+    let later = json!([{"role": "user", "content": "q"}, call, first, second, {"role": "user", "content": "and?"}]);
+    let turn = said(later);
+    let result = |message: &Message<InputPart>| match message {
+        Message::Tool { content, .. } => Some(content.clone()),
+        _ => None,
+    };
+    let results: Vec<String> = turn.dialogue.history.iter().filter_map(result).collect();
+    assert_eq!(results, ["see\n[attachment omitted]", "ok"]);
+}
+
+#[test]
 fn images_of_the_current_message_are_checked_and_kept_in_place() {
     let turn = said(json!([{"role": "user", "content": [
         {"type": "text", "text": "look"}, {"type": "image_url", "image_url": {"url": PNG, "detail": "low"}}, {"type": "image_url", "image_url": PNG},
@@ -152,10 +178,17 @@ fn images_of_the_current_message_are_checked_and_kept_in_place() {
         turn.dialogue.input.as_slice(),
         [
             InputPart::Ready(Part::Text(_)),
-            InputPart::Ready(Part::Image { .. }),
-            InputPart::Ready(Part::Image { .. })
+            InputPart::Ready(Part::Image {
+                detail: Some(Detail::Low),
+                ..
+            }),
+            InputPart::Ready(Part::Image { detail: None, .. })
         ]
     ));
+    let unknown =
+        json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": PNG, "detail": "huge"}}]}]);
+    let fault = refused(&json!({ "messages": unknown }));
+    assert!(fault.message.contains("`detail` must be"), "{fault}");
     let turn = said(json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": PNG}}]}]));
     assert_eq!(turn.dialogue.input[0], text("User sent image(s) with no text."));
     for url in ["nonsense", "ftp://x/a.png", "data:image/png;base64,$$$$"] {
@@ -166,7 +199,7 @@ fn images_of_the_current_message_are_checked_and_kept_in_place() {
     }
     let remote = said(json!([{"role": "user", "content": [{"type": "image_url", "image_url": "https://x/a.png"}]}]));
     let link = InputPart::Link {
-        kind: LinkKind::Image,
+        kind: LinkKind::Image(None),
         url: "https://x/a.png".to_owned(),
         name: None,
     };
@@ -245,7 +278,7 @@ fn parts_that_cannot_be_understood_are_refused_in_the_current_message() {
 
 #[test]
 fn lists_have_bounds() {
-    let many = vec![json!({"role": "user", "content": "x"}); 2049];
+    let many = vec![json!({"role": "user", "content": "x"}); 16_385];
     assert_eq!(refused(&json!({ "messages": many })).param.as_deref(), Some("messages"));
     let parts = vec![json!({"type": "text", "text": "x"}); 1025];
     let fault = refused(&json!({"messages": [{"role": "user", "content": parts}]}));
@@ -379,7 +412,7 @@ fn a_wrong_type_inside_messages_is_located() {
 #[test]
 fn tools_are_read_and_refused_in_known_words() {
     let accepted = turn(&with(json!({"tools": [
-        {"type": "function", "function": {"name": "a b", "description": 5, "parameters": "x", "strict": 5}}, function("b"),
+        {"type": "function", "function": {"name": "a b", "description": null, "parameters": null, "strict": null}}, function("b"),
     ]})));
     assert_eq!(accepted.tools.len(), 2);
     assert!(accepted.tools[0].description.is_none() && accepted.tools[0].parameters.is_none());
@@ -407,6 +440,18 @@ fn tools_are_read_and_refused_in_known_words() {
             "Invalid tools/tool_choice: tool.function.name is required",
         ),
         (json!([function("a"), function("a")]), "invalid tool configuration"),
+        (
+            json!([{"type": "function", "function": {"name": "a", "parameters": "{}"}}]),
+            "Invalid tools/tool_choice: tool.function.parameters must be an object",
+        ),
+        (
+            json!([{"type": "function", "function": {"name": "a", "description": 5}}]),
+            "Invalid tools/tool_choice: tool.function.description must be a string",
+        ),
+        (
+            json!([{"type": "function", "function": {"name": "a", "strict": "yes"}}]),
+            "Invalid tools/tool_choice: tool.function.strict must be a boolean",
+        ),
     ] {
         let fault = refused(&with(json!({ "tools": tools })));
         assert_eq!(
@@ -499,7 +544,8 @@ fn sampling_holds_what_providers_understand_and_nothing_else() {
 fn odd_users_are_nobody_and_usage_is_asked_for_strictly() {
     let fault = refused(&with(json!({"stream_options": {"include_usage": "true"}})));
     assert_eq!(fault.param.as_deref(), Some("stream_options.include_usage"));
-    assert!(turn(&with(json!({"user": "u", "store": false}))).user.is_none());
+    assert!(!turn(&with(json!({"user": "u", "store": false}))).may_keep);
+    assert!(turn(&with(json!({"user": "u"}))).may_keep);
     for (user, expected) in [
         (json!("u1"), Some("u1")),
         (json!({"id": 1}), None),

@@ -1,4 +1,4 @@
-//! `tools` and `tool_choice`, with the error texts that clients know.
+//! `tools` and `tool_choice`, with the error texts that clients know, and the form that they had before.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::contract::{check_depth, is_longer};
+use super::contract::{check_depth, is_longer, value};
 use super::fields::{param_fault, wrong_type};
 use crate::domain::Fault;
 use crate::domain::model::{ToolChoice, ToolSpec};
@@ -71,18 +71,73 @@ fn read_tool(raw: &RawValue) -> Result<ToolSpec, Fault> {
         .function
         .and_then(as_object)
         .ok_or_else(|| invalid("tool.function is required"))?;
+    read_function(&function).map_err(|what| invalid(&format!("tool.function.{what}")))
+}
+
+/// A field that may be absent; the error says that it is of another type.
+fn optional<T: for<'de> Deserialize<'de>>(raw: Option<&RawValue>) -> Result<Option<T>, ()> {
+    raw.map(|raw| serde_json::from_str(raw.get()).map_err(|_| ()))
+        .transpose()
+}
+
+/// `functions` and `function_call`, the older form of tools.
+pub(super) fn read_functions(
+    functions: &RawValue,
+    choice: Option<&RawValue>,
+) -> Result<(Arc<[ToolSpec]>, ToolChoice), Fault> {
+    let invalid = |what: &str| param_fault("functions", format!("Invalid functions/function_call: {what}"));
+    if is_longer(functions, MAX_TOOLS) {
+        return Err(invalid(&format!("more than {MAX_TOOLS} functions")));
+    }
+    let list: Vec<&RawValue> =
+        serde_json::from_str(functions.get()).map_err(|_| wrong_type("functions", "array", functions))?;
+    let mut specs: Vec<ToolSpec> = Vec::with_capacity(list.len());
+    for raw in list {
+        check_depth("functions", raw)?;
+        let function: Function<'_> = as_object(raw).ok_or_else(|| invalid("each function must be an object"))?;
+        let spec = read_function(&function).map_err(|what| invalid(&format!("function.{what}")))?;
+        if specs.iter().any(|known| known.name == spec.name) {
+            return Err(invalid("two functions have the same name"));
+        }
+        specs.push(spec);
+    }
+    let choice = match choice {
+        None => ToolChoice::Auto,
+        Some(raw) => read_function_choice(raw, &specs)?,
+    };
+    Ok((specs.into(), choice))
+}
+
+fn read_function_choice(raw: &RawValue, functions: &[ToolSpec]) -> Result<ToolChoice, Fault> {
+    let invalid = |what: &str| param_fault("function_call", format!("Invalid functions/function_call: {what}"));
+    let choice = value("function_call", raw)?;
+    match choice.as_str() {
+        Some("auto") => return Ok(ToolChoice::Auto),
+        Some("none") => return Ok(ToolChoice::None),
+        Some(_) => return Err(invalid("function_call must be auto, none or an object")),
+        None => {}
+    }
+    let name = choice.get("name").and_then(Value::as_str);
+    let name = name.ok_or_else(|| invalid("function_call.name is required"))?;
+    if !functions.iter().any(|function| function.name == name) {
+        return Err(invalid(&format!("function_call requested unknown function: {name}")));
+    }
+    Ok(ToolChoice::Named(name.to_owned()))
+}
+
+/// A function of either form; the error names what is wrong with it.
+fn read_function(function: &Function<'_>) -> Result<ToolSpec, &'static str> {
     let name = text(function.name)
         .filter(|name| !name.trim().is_empty())
-        .ok_or_else(|| invalid("tool.function.name is required"))?;
+        .ok_or("name is required")?;
+    if function.parameters.is_some_and(|raw| !is_object(raw)) {
+        return Err("parameters must be an object");
+    }
     Ok(ToolSpec {
         name,
-        // Odd types of the optional fields have always been accepted; they are left out rather than sent on.
-        description: text(function.description),
-        parameters: function
-            .parameters
-            .filter(|raw| is_object(raw))
-            .map(|raw| raw.to_owned()),
-        strict: function.strict.and_then(|raw| serde_json::from_str(raw.get()).ok()),
+        description: optional(function.description).map_err(|()| "description must be a string")?,
+        parameters: function.parameters.map(RawValue::to_owned),
+        strict: optional(function.strict).map_err(|()| "strict must be a boolean")?,
     })
 }
 

@@ -14,6 +14,8 @@ pub struct Turn {
     pub stream: bool,
     /// `user`, if it is a non-empty string. Names a durable conversation.
     pub user: Option<String>,
+    /// `false`: the client wants nothing stored, so neither `user` nor a chat's id names a conversation that is kept.
+    pub may_keep: bool,
     /// The conversation.
     pub dialogue: Dialogue<InputPart>,
     /// Tools that the client executes.

@@ -9,8 +9,8 @@ use serde_json::value::RawValue;
 
 use super::list::List;
 
-/// Most messages of one request, as OpenAI has it.
-pub const MAX_MESSAGES: usize = 2_048;
+/// Most messages of one request. Agents that never forget send many thousands.
+pub const MAX_MESSAGES: usize = 16_384;
 /// Most parts of one message.
 pub const MAX_PARTS: usize = 1_024;
 /// Most tool calls of one message.
@@ -137,9 +137,20 @@ pub enum Content<'a> {
     Parts(List<ContentPart<'a>, MAX_PARTS>),
 }
 
-/// `image_url`: a string or `{url}`.
+/// `image_url`: a string or `{url, detail}`.
 #[derive(Debug)]
-pub struct ImageUrl<'a>(pub Cow<'a, str>);
+pub struct ImageUrl<'a> {
+    /// An address or a data URL.
+    pub url: Cow<'a, str>,
+    /// `auto`, `low`, `high`, `original`.
+    pub detail: Option<Text<'a>>,
+}
+
+impl<'a> From<Cow<'a, str>> for ImageUrl<'a> {
+    fn from(url: Cow<'a, str>) -> Self {
+        Self { url, detail: None }
+    }
+}
 
 struct TextVisitor;
 
@@ -205,32 +216,35 @@ impl<'de: 'a, 'a> Deserialize<'de> for ImageUrl<'a> {
         struct Object<'a> {
             #[serde(borrow)]
             url: Text<'a>,
+            #[serde(borrow, default)]
+            detail: Option<Text<'a>>,
         }
         struct UrlVisitor;
         impl<'de> Visitor<'de> for UrlVisitor {
-            type Value = Cow<'de, str>;
+            type Value = ImageUrl<'de>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a string or an object with `url`")
             }
 
             fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Cow::Borrowed(text))
+                Ok(Cow::Borrowed(text).into())
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(text.to_owned()))
+                Ok(Cow::<str>::Owned(text.to_owned()).into())
             }
 
             fn visit_string<E: de::Error>(self, text: String) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(text))
+                Ok(Cow::<str>::Owned(text).into())
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                Object::deserialize(MapAccessDeserializer::new(map)).map(|object| object.url.0)
+                let Object { url, detail } = Object::deserialize(MapAccessDeserializer::new(map))?;
+                Ok(ImageUrl { url: url.0, detail })
             }
         }
-        deserializer.deserialize_any(UrlVisitor).map(Self)
+        deserializer.deserialize_any(UrlVisitor)
     }
 }
 

@@ -82,6 +82,24 @@ impl ChunkWriter {
         close(out, None);
     }
 
+    /// The only call, in the form that was before tools, begins.
+    pub fn function_call_start(&self, out: &mut BytesMut, name: &str) {
+        self.open(out);
+        out.put_slice(b"\"function_call\":{\"name\":");
+        put_string(out, name);
+        out.put_slice(b",\"arguments\":\"\"}");
+        close(out, None);
+    }
+
+    /// More of its arguments.
+    pub fn function_call_args(&self, out: &mut BytesMut, delta: &str) {
+        self.open(out);
+        out.put_slice(b"\"function_call\":{\"arguments\":");
+        put_string(out, delta);
+        out.put_slice(b"}");
+        close(out, None);
+    }
+
     /// Log probabilities of what was said so far and not told yet; `object` is JSON text.
     pub fn logprobs(&self, out: &mut BytesMut, object: &str) {
         self.open(out);

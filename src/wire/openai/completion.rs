@@ -28,7 +28,7 @@ pub struct Choice<'a> {
     /// Absent if nobody asked for them or the provider gave none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub logprobs: Option<&'a RawValue>,
-    /// `stop`, `length`, `tool_calls` or `content_filter`.
+    /// `stop`, `length`, `tool_calls`, `function_call` or `content_filter`.
     pub finish_reason: &'a str,
 }
 
@@ -44,6 +44,9 @@ pub struct AssistantMessage<'a> {
     /// Absent if the model called no tool of the client.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall<'a>>,
+    /// The only call, in the form that was before tools.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub function_call: Option<FunctionCall<'a>>,
 }
 
 /// A call of a client tool.
@@ -143,12 +146,24 @@ impl<'a> Completion<'a> {
                     content,
                     reasoning_content: None,
                     tool_calls,
+                    function_call: None,
                 },
                 logprobs: None,
                 finish_reason,
             }],
             usage,
         }
+    }
+
+    /// The same with its first call in the older form.
+    #[must_use]
+    pub fn with_function_call(mut self) -> Self {
+        let [choice] = &mut self.choices;
+        if let Some(call) = std::mem::take(&mut choice.message.tool_calls).into_iter().next() {
+            choice.message.function_call = Some(call.function);
+            choice.finish_reason = older_reason(choice.finish_reason);
+        }
+        self
     }
 
     /// The same with log probabilities.
@@ -165,6 +180,15 @@ impl<'a> Completion<'a> {
         let [choice] = &mut self.choices;
         choice.message.reasoning_content = (!reasoning.is_empty()).then_some(reasoning);
         self
+    }
+}
+
+/// The reason for the end in the form that was before tools.
+pub fn older_reason(reason: &str) -> &str {
+    if reason == "tool_calls" {
+        "function_call"
+    } else {
+        reason
     }
 }
 

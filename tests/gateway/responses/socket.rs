@@ -189,3 +189,19 @@ async fn a_client_that_leaves_ends_the_call_of_the_provider() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_turn_that_would_unfold_without_measure_is_refused() {
+    let world = start().await;
+    let mut socket = world.socket(TOKEN).await.unwrap();
+    let zeros = vec![0; 300_000];
+    socket.send(json!({"input": "x", "text": {"surplus": zeros}})).await;
+    let error = socket.error().await;
+    assert_eq!(error["status"], 400, "{error}");
+    assert!(
+        error["error"]["message"].as_str().unwrap().contains("JSON values"),
+        "{error}"
+    );
+    socket.send(json!({"input": "still there?"})).await;
+    assert_eq!(socket.turn().await.status, "completed");
+}

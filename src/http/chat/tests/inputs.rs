@@ -64,6 +64,14 @@ async fn images_have_limits_of_type_number_and_pixels() {
 }
 
 #[tokio::test]
+async fn an_image_goes_on_as_what_it_is_whatever_its_label_says() {
+    let rig = rig(json!({}));
+    let mislabelled = format!("data:image/jpeg;base64,{}", STANDARD.encode(png(3, 4)));
+    let parts = given(&rig, json!([image(&mislabelled)])).await.unwrap();
+    assert!(matches!(&parts[1], Part::Image { mime, .. } if mime == "image/png"));
+}
+
+#[tokio::test]
 async fn old_images_give_way_to_new_ones() {
     let rig = rig(json!({}));
     let images = |count: usize| vec![image(&png_url(1, 1)); count];
@@ -96,7 +104,7 @@ async fn documents_become_text_beside_the_question() {
 #[tokio::test]
 async fn a_pdf_becomes_its_text() {
     let rig = rig(json!({}));
-    let pdf = crate::http::agent_call::tests::pdf(&["Invoice 42"]);
+    let pdf = crate::documents::pdf_of(&["Invoice 42"]);
     let parts = given(&rig, json!([file(&STANDARD.encode(pdf))])).await.unwrap();
     let [Part::Text(text)] = &parts[..] else {
         panic!("{parts:?}");
@@ -118,7 +126,7 @@ async fn links_are_followed_only_if_configuration_says_so() {
     let parts = given(&rig, json!([{"type": "text", "text": "look"}, link]))
         .await
         .unwrap();
-    let Part::Image { mime, data } = &parts[1] else {
+    let Part::Image { mime, data, .. } = &parts[1] else {
         panic!("{parts:?}");
     };
     assert_eq!((mime.as_str(), &**data), ("image/png", &*STANDARD.encode(png(3, 4))));

@@ -4,12 +4,13 @@
 //! call belongs to the assistant message before it.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 
 use super::compaction::summary_text;
 use super::items::{kind, read_list};
 use crate::domain::{Fault, Part, ToolCall};
 use crate::models::client::messages::into_dialogue;
-use crate::models::client::parts::{IMAGES_ONLY, OMITTED, is_image, is_link, push_text};
+use crate::models::client::parts::{IMAGES_ONLY, OMITTED, is_image, is_link, push_text, read_detail};
 use crate::models::client::{Base64, Dialogue, InputPart, LinkKind, param_fault, read_data_url};
 use crate::wire::openai::responses::{Item, ItemPart, TextOr};
 
@@ -28,6 +29,7 @@ fn of_items(instructions: Option<&str>, items: &[Item<'_>]) -> Result<Dialogue<I
     let current = current_index(items).ok_or_else(|| param_fault("input", "Missing user message in `input`."))?;
     let mut entries: Vec<Message> = Vec::with_capacity(current + 1);
     let mut reasoning: Option<String> = None;
+    let mut called: HashMap<&str, &Item<'_>> = HashMap::new();
     for (index, item) in items.iter().enumerate().take(current + 1) {
         match kind(item) {
             "message" => match role(item) {
@@ -51,8 +53,11 @@ fn of_items(instructions: Option<&str>, items: &[Item<'_>]) -> Result<Dialogue<I
                 _ => {}
             },
             "reasoning" => reasoning = reasoning_text(item).or(reasoning),
-            "function_call" => push_call(&mut entries, call(item), &mut reasoning),
-            "function_call_output" => entries.push(output(item, items, index)?),
+            "function_call" => {
+                called.extend(item.call_id.as_ref().map(|id| (&*id.0, item)));
+                push_call(&mut entries, call(item), &mut reasoning);
+            }
+            "function_call_output" => entries.push(output(item, &called)?),
             "compaction" => {
                 let content = item.encrypted_content.as_ref().map_or("", |content| &*content.0);
                 let summary = summary_text(content).ok_or_else(|| {
@@ -158,10 +163,11 @@ fn image(part: &ItemPart<'_>) -> Result<InputPart, Fault> {
     let Some(url) = &part.image_url else {
         return Err(no_uploads(part, "image_url"));
     };
-    let url = url.0.trim();
+    let detail = read_detail(part.detail.as_ref().or(url.detail.as_ref()), "input")?;
+    let url = url.url.trim();
     if is_link(url) {
         return Ok(InputPart::Link {
-            kind: LinkKind::Image,
+            kind: LinkKind::Image(detail),
             url: url.to_owned(),
             name: None,
         });
@@ -172,7 +178,11 @@ fn image(part: &ItemPart<'_>) -> Result<InputPart, Fault> {
             "Invalid input_image in `input`: `image_url` must be an http(s) address or a base64 data URL.",
         )
     })?;
-    Ok(InputPart::Ready(Part::Image { mime, data: data.0 }))
+    Ok(InputPart::Ready(Part::Image {
+        mime,
+        data: data.0,
+        detail,
+    }))
 }
 
 fn file(part: &ItemPart<'_>) -> Result<InputPart, Fault> {
@@ -246,7 +256,7 @@ fn push_call(entries: &mut Vec<Message>, call: ToolCall, reasoning: &mut Option<
 }
 
 /// A tool's output; one that answers no call before it becomes text of the user.
-fn output(item: &Item<'_>, items: &[Item<'_>], index: usize) -> Result<Message, Fault> {
+fn output(item: &Item<'_>, called: &HashMap<&str, &Item<'_>>) -> Result<Message, Fault> {
     if let Some(TextOr::Other(parts)) = &item.output
         && parts.iter().any(is_media)
     {
@@ -257,12 +267,7 @@ fn output(item: &Item<'_>, items: &[Item<'_>], index: usize) -> Result<Message, 
     }
     let call_id = item.call_id.as_ref().map_or("", |id| &*id.0);
     let content = joined(item.output.as_ref()).into_owned();
-    let called = items
-        .iter()
-        .take(index)
-        .rev()
-        .find(|item| kind(item) == "function_call" && item.call_id.as_ref().is_some_and(|id| id.0 == call_id));
-    Ok(match called {
+    Ok(match called.get(call_id) {
         Some(called) => Message::Tool {
             call_id: call_id.to_owned(),
             name: called.name.as_ref().map(|name| name.0.clone().into_owned()),

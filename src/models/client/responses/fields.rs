@@ -203,7 +203,7 @@ fn schema_format(format: &Value) -> Result<Value, Fault> {
     Ok(json!({"type": "json_schema", "json_schema": inner}))
 }
 
-/// Runs carry no log probabilities, so what asks for them cannot be answered.
+/// Items carry no log probabilities, so what asks for them cannot be answered.
 fn refuse_logprobs(read: &Fields<'_>) -> Result<(), Fault> {
     const KNOWN: [&str; 6] = [
         "reasoning.encrypted_content",

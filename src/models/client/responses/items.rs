@@ -228,6 +228,10 @@ fn normalise(item: &mut Item<'_>, index: usize) -> Result<(), Fault> {
 
 /// Upstream's `source` as the fields that everybody else has.
 fn modern(mut part: ItemPart<'_>) -> ItemPart<'_> {
+    // The nested form of chat completions keeps `detail` beside the address, which is kept as a string.
+    if part.detail.is_none() {
+        part.detail = part.image_url.as_mut().and_then(|image| image.detail.take());
+    }
     let Some(source) = part.source.take() else { return part };
     let Source {
         url,
@@ -242,7 +246,7 @@ fn modern(mut part: ItemPart<'_>) -> ItemPart<'_> {
         Cow::Owned(format!("data:{media_type};base64,{}", data.0))
     });
     if is_image {
-        part.image_url = inline.or(url.map(|url| url.0)).map(ImageUrl);
+        part.image_url = inline.or(url.map(|url| url.0)).map(ImageUrl::from);
     } else {
         part.file_url = url;
         part.file_data = inline.map(Text);

@@ -122,7 +122,13 @@ pub const RESPONSES: &[Field] = &[
     ),
     field("safety_identifier", Text, PassedOn, r#""s""#, ""),
     field("service_tier", Text, PassedOn, r#""auto""#, ""),
-    field("store", Flag, Supported, "false", "absent: true"),
+    field(
+        "store",
+        Flag,
+        Supported,
+        "false",
+        "absent: true; `false`: nothing is kept, and `user` names no stored conversation",
+    ),
     field("stream", Flag, Supported, "true", ""),
     field(
         "stream_options",

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::domain::Fault;
 use crate::domain::model::{ToolChoice, ToolSpec};
-use crate::models::client::contract::{check_depth, is_longer};
+use crate::models::client::contract::{check_depth, is_longer, value};
 use crate::models::client::param_fault;
 
 /// Most tools of one request.
@@ -59,9 +59,10 @@ pub(super) fn read_tools(tools: Option<&RawValue>, choice: Option<&RawValue>) ->
         specs.push(spec);
     }
     let shown_tools = raw_json(&specs.iter().map(shown).collect::<Vec<_>>())?;
-    let chosen: Value = choice
-        .and_then(|raw| serde_json::from_str(raw.get()).ok())
-        .unwrap_or_else(|| json!("auto"));
+    let chosen = match choice {
+        None => json!("auto"),
+        Some(raw) => value("tool_choice", raw)?,
+    };
     let (choice, shown_choice) = read_choice(&chosen, &mut specs)?;
     Ok(Offered {
         tools: specs.into(),
@@ -104,11 +105,21 @@ fn read_tool(raw: &RawValue, index: usize) -> Result<ToolSpec, Fault> {
         Some(raw) if raw.get().trim_start().starts_with('{') => Some(raw.to_owned()),
         Some(_) => return Err(wrong(".parameters", "object")),
     };
+    let description = match &tool.description {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        _ => return Err(wrong(".description", "string")),
+    };
+    let strict = match tool.strict {
+        Value::Null => None,
+        Value::Bool(strict) => Some(strict),
+        _ => return Err(wrong(".strict", "boolean")),
+    };
     Ok(ToolSpec {
         name: name.to_owned(),
-        description: tool.description.as_str().map(str::to_owned),
+        description,
         parameters,
-        strict: tool.strict.as_bool(),
+        strict,
     })
 }
 

@@ -13,7 +13,7 @@ use crate::wire::openai::chat::{ImageUrl, Text};
 use crate::wire::openai::list::List;
 
 /// Most items of one list.
-pub const MAX_ITEMS: usize = 4_096;
+pub const MAX_ITEMS: usize = 16_384;
 /// Most parts of one content.
 pub const MAX_PARTS: usize = 256;
 
@@ -75,7 +75,7 @@ pub struct ItemPart<'a> {
     /// Of an image: an address or a data URL.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub image_url: Option<ImageUrl<'a>>,
-    /// Of an image: `auto`, `low`, `high`.
+    /// Of an image: `auto`, `low`, `high`, `original`.
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub detail: Option<Text<'a>>,
     /// Of an uploaded image or file.
@@ -142,7 +142,7 @@ impl Serialize for Text<'_> {
 
 impl Serialize for ImageUrl<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
+        serializer.serialize_str(&self.url)
     }
 }
 
