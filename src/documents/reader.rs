@@ -9,8 +9,8 @@ use tokio::time::timeout;
 
 use super::{Extent, PdfText};
 
-/// Files read at the same time; each may keep a core busy.
-const READERS: usize = 1;
+/// Files read at the same time; each may keep a core busy for a while.
+const READERS: usize = 2;
 /// Longest wait for one, its turn included.
 const READ_TIME: Duration = Duration::from_secs(15);
 
