@@ -1,6 +1,7 @@
 //! Who is calling. Made only by `auth::Authenticator`; every surface takes it and nothing else.
 
 use std::net::IpAddr;
+use std::sync::{Arc, LazyLock};
 
 use crate::base::DeviceId;
 
@@ -93,7 +94,8 @@ impl Scope {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScopeSet {
     bits: u16,
-    names: Vec<String>,
+    /// Shared: every request has a set of its own.
+    names: Arc<[String]>,
 }
 
 impl ScopeSet {
@@ -104,17 +106,21 @@ impl ScopeSet {
 
     /// Scopes from wire names, in the order given.
     pub fn from_names<S: AsRef<str>>(names: &[S]) -> Self {
-        let mut set = Self::default();
+        let mut bits = 0;
+        let mut kept: Vec<String> = Vec::with_capacity(names.len());
         for name in names {
             let name = name.as_ref();
             if let Some(scope) = Scope::parse(name) {
-                set.bits |= scope.bit();
+                bits |= scope.bit();
             }
-            if !set.names.iter().any(|known| known == name) {
-                set.names.push(name.to_owned());
+            if !kept.iter().any(|known| known == name) {
+                kept.push(name.to_owned());
             }
         }
-        set
+        Self {
+            bits,
+            names: kept.into(),
+        }
     }
 
     /// Scopes from the enum.
@@ -125,14 +131,17 @@ impl ScopeSet {
 
     /// What a shared secret grants on HTTP: the operator's default scopes.
     pub fn operator_default() -> Self {
-        Self::of(&[
-            Scope::Admin,
-            Scope::Read,
-            Scope::Write,
-            Scope::Approvals,
-            Scope::Pairing,
-            Scope::TalkSecrets,
-        ])
+        static DEFAULT: LazyLock<ScopeSet> = LazyLock::new(|| {
+            ScopeSet::of(&[
+                Scope::Admin,
+                Scope::Read,
+                Scope::Write,
+                Scope::Approvals,
+                Scope::Pairing,
+                Scope::TalkSecrets,
+            ])
+        });
+        DEFAULT.clone()
     }
 
     /// Whether the set grants `scope`, counting what `admin` and `write` imply.

@@ -15,6 +15,7 @@ mod rules;
 mod slot;
 mod stream;
 mod target;
+mod turn;
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! The events of one run as a response body.
 //!
 //! hyper asks for frames at the pace of the client, and the run's events wait in their bounded channel meanwhile, so
-//! nothing piles up here. Everything that is ready when asked goes out as one frame. The words are the endpoint's own
-//! ([`Narrator`]); pace, signs of life and the end are the same for all.
+//! nothing piles up here. Everything that is ready, or becomes so within one [`Turn`], goes out as one frame. The words
+//! are the endpoint's own ([`Narrator`]); pace, signs of life and the end are the same for all.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -17,6 +17,7 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 use super::outcome;
 use super::refusal::Refusal;
 use super::slot::Slot;
+use super::turn::Turn;
 use crate::domain::Fault;
 use crate::domain::run::{RunEvent, RunHandle};
 use crate::http::Body;
@@ -104,6 +105,7 @@ pub(in crate::http) struct RunStream<N> {
     handle: RunHandle,
     narrator: N,
     ready: BytesMut,
+    turn: Turn,
     is_over: bool,
     is_done: bool,
     sent_at: Instant,
@@ -119,6 +121,7 @@ impl<N: Narrator> RunStream<N> {
             handle,
             narrator,
             ready: BytesMut::with_capacity(FIRST_CAPACITY),
+            turn: Turn::default(),
             is_over: false,
             is_done: false,
             sent_at: now,
@@ -176,6 +179,9 @@ impl<N: Narrator> http_body::Body for RunStream<N> {
             }
         }
         if !this.ready.is_empty() {
+            if !this.is_done && this.ready.len() < FRAME_BYTES && this.turn.poll(cx).is_pending() {
+                return Poll::Pending;
+            }
             this.sent_at = Instant::now();
             return Poll::Ready(Some(Ok(Frame::data(this.ready.split().freeze()))));
         }
