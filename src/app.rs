@@ -5,6 +5,7 @@
 mod boot;
 mod build;
 mod config_desk;
+mod descriptors;
 mod dev;
 mod drain;
 mod force;

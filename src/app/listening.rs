@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::build::Gateway;
+use super::descriptors;
 use super::serve::{self, BindError, Limits, ListenAddress, Listeners, ServeSettings, Server, Tls, TlsError};
 use super::sockets::SocketGate;
 use crate::config::{Snapshot, TlsFiles};
@@ -12,6 +13,9 @@ use crate::fetch::Fetcher;
 use crate::grpc::{self, ControlPorts};
 use crate::http::{Management, Ports, RenderMetrics, Surface};
 use crate::telemetry::MetricsHandle;
+
+/// Connections of the management listener at the same time.
+const MANAGEMENT_CONNECTIONS: usize = 512;
 
 /// The listeners and what may change about them.
 pub(super) struct Listening {
@@ -80,7 +84,10 @@ impl Listening {
             fetcher: Fetcher::default(),
         });
         let settings = ServeSettings {
-            limits: Limits::of(snapshot),
+            limits: Limits {
+                max_connections: descriptors::for_clients(snapshot),
+                ..Limits::of(snapshot)
+            },
             tls: tls.clone(),
         };
         let management_surface = Management::new(gateway.probes.clone(), render);
@@ -90,7 +97,7 @@ impl Listening {
                 Server::start(
                     listeners,
                     management_surface.clone(),
-                    ServeSettings::default(),
+                    management_settings(),
                     &services.lifecycle,
                 )
             }),
@@ -163,7 +170,7 @@ impl Listening {
                 let listeners = serve::bind(&[ListenAddress::required(address)]).await?;
                 let lifecycle = &self.gateway.services.lifecycle;
                 let surface = self.management_surface.clone();
-                self.management = Some(Server::start(listeners, surface, ServeSettings::default(), lifecycle));
+                self.management = Some(Server::start(listeners, surface, management_settings(), lifecycle));
                 Ok(())
             }
             (None, None) => Ok(()),
@@ -173,6 +180,17 @@ impl Listening {
     /// Puts prepared changes in force for new connections.
     pub(super) fn commit(&self, prepared: PreparedListening) {
         self.main.configure(prepared.settings);
+    }
+}
+
+/// Probes and metrics need few connections.
+fn management_settings() -> ServeSettings {
+    ServeSettings {
+        limits: Limits {
+            max_connections: MANAGEMENT_CONNECTIONS,
+            ..Limits::default()
+        },
+        tls: None,
     }
 }
 

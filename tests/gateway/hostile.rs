@@ -1,5 +1,6 @@
 //! Input that is meant to hurt: JSON that explodes, frames that do not end, names that lie, sockets that half close.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use futures_util::SinkExt as _;
@@ -239,4 +240,50 @@ async fn a_grpc_call_whose_message_never_comes_is_ended() {
     )
     .await;
     assert!(answer.to_ascii_lowercase().contains("grpc-status: 4"), "{answer}");
+}
+
+#[tokio::test]
+async fn sockets_never_take_the_descriptors_that_the_gateway_needs_itself() {
+    let gateway = TestGateway::prepare(&config(NO_MODEL));
+    let binary = gateway.command();
+    let log = std::fs::File::create(gateway.log_path()).unwrap();
+    let mut child = Command::new("sh")
+        .args(["-c", "ulimit -n 200; exec \"$0\" gateway --port \"$1\""])
+        .arg(binary.get_program())
+        .arg(gateway.port.to_string())
+        .env_clear()
+        .envs(binary.get_envs().filter_map(|(name, value)| Some((name, value?))))
+        .current_dir(gateway.dir.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let mut client = eventually("a client is let in", async || {
+        reqwest::get(gateway.url("/readyz")).await.ok()?;
+        Some(gateway.operator().await)
+    })
+    .await;
+    let log = gateway.logged("the limit on open files is too low").await;
+    assert!(log.contains("LimitNOFILE"), "{log}");
+    let mut sockets = Vec::new();
+    for _ in 0..300 {
+        sockets.extend(TcpStream::connect(("127.0.0.1", gateway.port)).await.ok());
+    }
+    gateway.logged("connection limit reached").await;
+    // Writes to the database, and opens files for it.
+    client
+        .ok("sessions.patch", json!({"key": "main", "label": "written"}))
+        .await;
+    drop(sockets);
+    let readiness = eventually("there is room again", async || {
+        let answer = reqwest::get(gateway.url("/readyz")).await.ok()?;
+        answer.json::<Value>().await.ok()
+    })
+    .await;
+    assert_eq!(readiness["failing"], json!([]), "{readiness}");
+    let log = gateway.log();
+    assert!(!log.contains("Too many open files"), "{log}");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
