@@ -209,7 +209,7 @@ impl Desk<'_> {
         match pairing::obstacle(asking, &ask, known.as_deref(), proof, &self.auth.node_auto_approve) {
             Obstacle::None => {}
             Obstacle::Silent => {
-                let approval = self
+                let request_id = self
                     .devices
                     .approve_silently(&ask, self.now_ms)
                     .await
@@ -220,12 +220,7 @@ impl Desk<'_> {
                     role = asking.role.as_str(),
                     "device pairing auto-approved"
                 );
-                events.extend(view::resolved(
-                    &approval.request_id,
-                    device.id,
-                    Decision::Approved,
-                    self.now_ms,
-                ));
+                events.extend(view::resolved(&request_id, device.id, Decision::Approved, self.now_ms));
             }
             Obstacle::Person(reason) => {
                 let (request, is_new) = self

@@ -58,15 +58,6 @@ impl std::fmt::Debug for DeviceBook {
     }
 }
 
-/// An ask that was approved without a person.
-#[derive(Debug, Clone)]
-pub struct SilentApproval {
-    /// Names the approval in its event.
-    pub request_id: String,
-    /// The record.
-    pub device: Arc<PairedDevice>,
-}
-
 impl DeviceBook {
     /// Loads the book. Records that cannot be read are left out and logged: their devices have to pair again.
     pub async fn load(storage: Arc<dyn DeviceStorage>) -> Result<Self, StoreError> {
@@ -142,18 +133,15 @@ impl DeviceBook {
         Ok((request, true))
     }
 
-    /// Approves an ask at once.
-    pub async fn approve_silently(&self, ask: &Ask, now_ms: i64) -> Result<SilentApproval, BookError> {
+    /// Approves an ask at once, without a person; returns a name for the approval in its event.
+    pub async fn approve_silently(&self, ask: &Ask, now_ms: i64) -> Result<String, BookError> {
         let _turn = self.writer.lock().await;
         let existing = self.find(ask.device_id.as_str());
         let device = PairedDevice::approve(existing.as_deref(), ask, true, now_ms);
         let device = self.grant(device).await?;
         self.forget_requests(|request| request.ask.device_id == ask.device_id && device.ask.includes(&request.ask))
             .await;
-        Ok(SilentApproval {
-            request_id: uuid::Uuid::new_v4().to_string(),
-            device,
-        })
+        Ok(uuid::Uuid::new_v4().to_string())
     }
 
     /// The token with which a device may come back: the present one if it grants `scopes`, a wider one if that was

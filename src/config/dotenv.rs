@@ -20,14 +20,17 @@ pub struct WithFiles {
 }
 
 /// Applies `<cwd>/.env`, `<state>/.env` and `gateway.env` on top of the process environment. A variable that is set is
-/// never replaced. `<state>/.env` wins over `gateway.env`; `<cwd>/.env` is untrusted and may not steer the gateway.
+/// never replaced. `<state>/.env` wins over `gateway.env`; `<cwd>/.env` is untrusted and may not steer the gateway, unless
+/// it is the one in the state directory.
 pub fn apply(process: &Env, paths: &Paths) -> WithFiles {
     let mut out = WithFiles {
         env: process.clone(),
         files: Vec::new(),
         problems: Vec::new(),
     };
-    out.layer(&paths.cwd.join(".env"), is_harmless);
+    if paths.cwd != paths.state_dir {
+        out.layer(&paths.cwd.join(".env"), is_harmless);
+    }
     // In that order: the first one to set a variable wins.
     out.layer(&paths.state_dir.join(".env"), |_| true);
     if paths.default_state {

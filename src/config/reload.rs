@@ -70,11 +70,18 @@ impl Reloader {
         &self.watched
     }
 
-    /// What `new` changes, and what that takes.
-    pub fn plan(&self, new: &Snapshot) -> (Vec<String>, Plan) {
+    /// What `new` changes, and what that takes. The listener may also move because of a variable in an env file, which no
+    /// path tells.
+    pub fn plan(&self, new: &Snapshot, current: &Snapshot) -> (Vec<String>, Plan) {
         let changed = diff(&self.baseline, &new.source);
         let mode = new.config.gateway.reload.mode.unwrap_or(ReloadMode::Hybrid);
-        let plan = plan(mode, &changed);
+        let moves = mode != ReloadMode::Hot && new.listen != current.listen;
+        let plan = match plan(mode, &changed) {
+            Plan::Apply { rebind } => Plan::Apply {
+                rebind: rebind || moves,
+            },
+            ignore @ Plan::Ignore(_) => ignore,
+        };
         (changed, plan)
     }
 
@@ -120,7 +127,7 @@ impl Reloader {
             }));
         }
         let same_files = self.watched == new.watched_files;
-        let (changed, plan) = self.plan(new);
+        let (changed, plan) = self.plan(new, current);
         let secrets = new.secrets.differs(&current.secrets);
         if same_files && changed.is_empty() && !secrets && !self.pending {
             return Reload::Unchanged;

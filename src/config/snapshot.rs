@@ -1,17 +1,19 @@
 //! The immutable result of loading configuration, and the handle that swaps it.
 
+mod handle;
+mod providers;
+
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::{ArcSwap, ArcSwapOption};
 use ipnet::IpNet;
 use serde_json::Value;
-use tokio::sync::watch;
+
+pub use self::handle::SnapshotHandle;
+pub use self::providers::{AccountSettings, ModelEntry, ModelOverride, ProviderSettings, RestPolicy};
 
 use super::bind::Listen;
 use super::env::Env;
-use super::load::LoadError;
 use super::paths::Paths;
 use super::secrets::SecretTable;
 use super::types::{Config, SecretInput};
@@ -149,116 +151,6 @@ pub struct ResolvedAuth {
     pub shared_generation: String,
 }
 
-/// One entry of `models.providers.<id>.models`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModelEntry {
-    /// The provider's model id.
-    pub id: String,
-    /// Display name.
-    pub name: String,
-    /// Whether it reasons.
-    pub reasoning: bool,
-    /// `text`, `image`, ...
-    pub input: Vec<String>,
-    /// Context window in tokens.
-    pub context_window: u64,
-    /// Whether somebody stated the window; otherwise it is an assumption.
-    pub is_window_known: bool,
-    /// Largest answer in tokens.
-    pub max_tokens: u64,
-    /// USD per million tokens: input, output, cache read, cache write.
-    pub cost: [f64; 4],
-}
-
-/// A model that is served differently from its provider's others.
-#[derive(Debug, Clone)]
-pub struct ModelOverride {
-    /// The provider's model id.
-    pub model: String,
-    /// Dialect, if not the provider's.
-    pub api: Option<String>,
-    /// Base URL, if not the provider's.
-    pub base_url: Option<String>,
-    /// Headers beside the provider's; these win.
-    pub headers: Vec<(String, Secret)>,
-}
-
-/// One of several credentials of a provider.
-#[derive(Debug, Clone)]
-pub struct AccountSettings {
-    /// Key of `auth.profiles`.
-    pub profile: String,
-    /// The credential.
-    pub key: Secret,
-    /// Whether it goes into `Authorization: Bearer` in every dialect.
-    pub is_bearer: bool,
-}
-
-/// How long accounts of a provider rest after failures, and how many are tried.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RestPolicy {
-    /// First rest of an account without credit; doubles.
-    pub billing: Duration,
-    /// Its longest rest.
-    pub billing_max: Duration,
-    /// First rest of a credential that was withdrawn; doubles.
-    pub withdrawn: Duration,
-    /// Its longest rest.
-    pub withdrawn_max: Duration,
-    /// Failures older than this are forgotten.
-    pub window: Duration,
-    /// Other accounts tried on overload before the next model.
-    pub overloaded_rotations: u32,
-    /// Pause before that.
-    pub overloaded_pause: Duration,
-    /// Other accounts tried on a rate limit before the next model.
-    pub rate_limited_rotations: u32,
-}
-
-impl Default for RestPolicy {
-    fn default() -> Self {
-        const HOUR: Duration = Duration::from_secs(3_600);
-        const MINUTE: Duration = Duration::from_secs(60);
-        Self {
-            billing: 5 * HOUR,
-            billing_max: 24 * HOUR,
-            withdrawn: 10 * MINUTE,
-            withdrawn_max: 60 * MINUTE,
-            window: 24 * HOUR,
-            overloaded_rotations: 1,
-            overloaded_pause: Duration::ZERO,
-            rate_limited_rotations: 1,
-        }
-    }
-}
-
-/// A provider with its secrets resolved.
-#[derive(Debug, Clone)]
-pub struct ProviderSettings {
-    /// Key of `models.providers`.
-    pub id: String,
-    /// Base URL without trailing slash.
-    pub base_url: String,
-    /// Dialect (`openai-completions`, ...), as written.
-    pub api: String,
-    /// API key; `Err` holds the public reason why it could not be resolved (the provider is then unusable).
-    pub api_key: Result<Option<Secret>, String>,
-    /// Whether the key goes into `Authorization: Bearer` even where the dialect has a header of its own.
-    pub key_is_bearer: bool,
-    /// Extra request headers.
-    pub headers: Vec<(String, Secret)>,
-    /// Idle timeout between chunks; `None`: the default rule (120 s, off for private addresses).
-    pub idle_timeout: Option<Duration>,
-    /// Configured models.
-    pub models: Vec<ModelEntry>,
-    /// Models that are served differently from the others.
-    pub overrides: Vec<ModelOverride>,
-    /// Credentials of `auth.profiles` in the order in which they are tried, before `api_key`.
-    pub accounts: Vec<AccountSettings>,
-    /// How long they rest.
-    pub rest: RestPolicy,
-}
-
 /// `agents.*.model`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ModelSelection {
@@ -390,63 +282,4 @@ impl Snapshot {
 #[expect(clippy::panic, reason = "loading guarantees at least one agent")]
 fn unreachable_agent(message: &str) -> &'static AgentId {
     panic!("{message}")
-}
-
-/// Publishes snapshots. Readers call `load` once per request and keep what they got.
-#[derive(Debug, Clone)]
-pub struct SnapshotHandle {
-    current: Arc<ArcSwap<Snapshot>>,
-    broken: Arc<ArcSwapOption<LoadError>>,
-    waiting: Arc<ArcSwapOption<Snapshot>>,
-    changes: watch::Sender<u64>,
-}
-
-impl SnapshotHandle {
-    /// Starts with `snapshot`.
-    pub fn new(snapshot: Arc<Snapshot>) -> Self {
-        let (changes, _) = watch::channel(snapshot.generation);
-        Self {
-            current: Arc::new(ArcSwap::new(snapshot)),
-            broken: Arc::default(),
-            waiting: Arc::default(),
-            changes,
-        }
-    }
-
-    /// The present snapshot.
-    pub fn load(&self) -> Arc<Snapshot> {
-        self.current.load_full()
-    }
-
-    /// Replaces it. Cannot fail; everything fallible happened before.
-    pub fn store(&self, snapshot: Arc<Snapshot>) {
-        let generation = snapshot.generation;
-        self.current.store(snapshot);
-        self.changes.send_replace(generation);
-    }
-
-    /// What is wrong with the files as they are now; `None`: the present snapshot is what they say.
-    pub fn broken(&self) -> Option<Arc<LoadError>> {
-        self.broken.load_full()
-    }
-
-    /// Notes whether the files can be used.
-    pub fn set_broken(&self, error: Option<Arc<LoadError>>) {
-        self.broken.store(error);
-    }
-
-    /// What the files say, if they are usable and not applied; `None`: the present snapshot is what they say.
-    pub fn waiting(&self) -> Option<Arc<Snapshot>> {
-        self.waiting.load_full()
-    }
-
-    /// Notes what the files say, while that is not applied.
-    pub fn set_waiting(&self, snapshot: Option<Arc<Snapshot>>) {
-        self.waiting.store(snapshot);
-    }
-
-    /// Wakes on every change with the new generation.
-    pub fn subscribe(&self) -> watch::Receiver<u64> {
-        self.changes.subscribe()
-    }
 }

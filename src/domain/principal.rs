@@ -180,8 +180,6 @@ pub enum AuthMethod {
     TrustedProxy,
     /// A token issued to a paired device.
     DeviceToken,
-    /// A device key alone (auth mode none, or pairing just approved).
-    Device,
 }
 
 /// An authenticated caller.

@@ -127,7 +127,7 @@ where
 fn owner(principal: &Principal) -> String {
     match (principal.method, &principal.user, &principal.device) {
         (AuthMethod::TrustedProxy, Some(user), _) => format!("user:{user}"),
-        (AuthMethod::DeviceToken | AuthMethod::Device, _, Some(device)) => format!("device:{}", device.as_str()),
+        (AuthMethod::DeviceToken, _, Some(device)) => format!("device:{}", device.as_str()),
         (AuthMethod::None, ..) => "open".to_owned(),
         _ => "shared".to_owned(),
     }

@@ -21,8 +21,6 @@ pub struct SocketFacts {
     pub peer: Peer,
     /// Headers of the upgrade request.
     pub headers: HeaderMap,
-    /// Path and query; any path is accepted.
-    pub target: String,
 }
 
 /// Serves one socket to its end.
@@ -72,14 +70,9 @@ pub(super) fn accept_with<B>(
         Err(refusal) => return *refusal,
     };
     let upgrade = hyper::upgrade::on(&mut request);
-    let target = request
-        .uri()
-        .path_and_query()
-        .map_or_else(|| "/".to_owned(), ToString::to_string);
     let facts = SocketFacts {
         peer,
         headers: std::mem::take(request.headers_mut()),
-        target,
     };
     let task = match open(facts) {
         Ok(task) => task,

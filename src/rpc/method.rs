@@ -6,7 +6,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 use crate::base::ConnId;
@@ -89,11 +88,6 @@ pub struct Method {
     /// Runs it with the raw params (`{}` if absent).
     pub run: fn(RequestCtx, Box<RawValue>) -> MethodFuture,
 }
-
-/// Parameters of a method: strict serde types whose errors are rendered in upstream's words.
-pub trait Params: DeserializeOwned + schemars::JsonSchema {}
-
-impl<T: DeserializeOwned + schemars::JsonSchema> Params for T {}
 
 /// Serialises a payload.
 pub fn payload<T: Serialize>(value: &T) -> MethodResult {

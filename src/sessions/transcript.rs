@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 pub use self::read::to_model;
-pub use self::view::{history_view, marked, message_view, oversized_view};
+pub use self::view::{history_view, marked, oversized_view};
 use crate::domain::model::{FinishReason, ModelRef, Usage};
 use crate::domain::run::{RunEnd, RunOutcome};
 use crate::domain::{Detail, Message, Part, Seal, Sealed, ToolCall};

@@ -92,7 +92,7 @@ impl ReloadTask {
         };
         let Proposal { loaded, before, .. } = proposal;
         let snapshot = Arc::clone(&loaded.snapshot);
-        let (paths, plan) = reloader.plan(&snapshot);
+        let (paths, plan) = reloader.plan(&snapshot, &current);
         let prepared = match &plan {
             Plan::Ignore(_) => None,
             Plan::Apply { rebind } => {

@@ -375,7 +375,8 @@ async fn an_upgrade_on_any_path_becomes_a_socket() {
     stream.write_all(b"marco").await.unwrap();
     read_until(&mut stream, "marco").await;
 
-    let mut full = served.open(&upgrade("/full", "dGhlIHNhbXBsZSBub25jZQ==")).await;
+    let late = upgrade("/", "dGhlIHNhbXBsZSBub25jZQ==\r\nx-late: 1");
+    let mut full = served.open(&late).await;
     assert!(read_until(&mut full, "Too many").await.starts_with("HTTP/1.1 503"));
     let mut bad = served.open(&upgrade("/", "short")).await;
     assert!(

@@ -170,3 +170,18 @@ fn a_change_that_could_not_be_applied_is_tried_again_with_all_that_it_takes() {
         scene.reloader.retry();
     }
 }
+
+#[test]
+fn a_port_in_an_env_file_moves_the_listener_too() {
+    let mut scene = Scene::new("hybrid");
+    std::fs::write(scene.dir.path().join(".env"), "OPENCLAW_GATEWAY_PORT=4123\n").unwrap();
+    let Reload::Apply {
+        loaded,
+        changed,
+        rebind,
+    } = scene.evaluate()
+    else {
+        panic!()
+    };
+    assert_eq!((changed, rebind, loaded.snapshot.listen.port), (Vec::new(), true, 4123));
+}

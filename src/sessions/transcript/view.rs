@@ -43,13 +43,6 @@ pub fn marked(body: &str, id: &str, seq: u64) -> Box<RawValue> {
     splice(body, &mark).unwrap_or_else(|| placeholder("assistant", 0, &mark))
 }
 
-/// Like [`marked`], as a value. `None`: `body` is no JSON object.
-pub fn message_view(body: &str, id: &str, seq: u64) -> Option<Value> {
-    let mut message: Map<String, Value> = serde_json::from_str(body).ok()?;
-    message.insert("__openclaw".to_owned(), json!({ "id": id, "seq": seq }));
-    Some(Value::Object(message))
-}
-
 /// Stands for a message that is too large to send.
 pub fn oversized_view(stored: &StoredMessage) -> Box<RawValue> {
     let mark = json!({ "id": stored.id, "seq": stored.seq, "truncated": true, "reason": "oversized" });
