@@ -462,7 +462,7 @@ def one_volume_has_one_owner(model):
     for release in (first, second):
         release.uninstall()
     k("delete", "pvc", "shared")
-    require("already running" in log, f"it does not say who holds it: {log}")
+    require(f"already running (pid 1 on {first.pod_name})" in log, f"it does not say who holds it: {log}")
     return log.strip().splitlines()[0][:160]
 
 
