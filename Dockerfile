@@ -10,6 +10,10 @@ ARG DEBIAN=bookworm
 FROM rust:${RUST}-slim-${DEBIAN} AS build
 # make builds jemalloc.
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates gcc libc6-dev make && rm -rf /var/lib/apt/lists/*
+# Writes the list of dependencies into the binary, where scanners look for it.
+ARG CARGO_AUDITABLE=0.7.7
+RUN --mount=type=cache,id=openclaw-registry,target=/usr/local/cargo/registry,sharing=locked \
+    CARGO_TARGET_DIR=/tmp/auditable cargo install --locked cargo-auditable --version "$CARGO_AUDITABLE" && rm -rf /tmp/auditable
 WORKDIR /src
 COPY . .
 # The time that every file in the image carries, in seconds since 1970.
@@ -26,7 +30,7 @@ RUN --mount=type=cache,id=openclaw-registry,target=/usr/local/cargo/registry,sha
     RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=/openclaw --remap-path-prefix=/usr/local/cargo/registry/src=/crates --remap-path-prefix=/target=/build" \
  # Some arm64 kernels have pages of 64 KiB; jemalloc must be built for the largest.
  && case "$target" in aarch64-*) export JEMALLOC_SYS_WITH_LG_PAGE=16 ;; esac \
- && cargo build --release --locked --target "$target" --bin openclaw \
+ && cargo auditable build --release --locked --target "$target" --bin openclaw \
  && mkdir -p /out/usr/local/bin /out/usr/share/doc/openclaw /out/config /owned/state \
  && cp "/target/$target/release/openclaw" /out/usr/local/bin/ \
  && sh .ci/sbom "$target" > /out/usr/share/doc/openclaw/sbom.cdx.json \

@@ -54,8 +54,9 @@ impl Local {
             issues: Vec::new(),
             warnings: secrets
                 .problem
-                .map(|text| Issue::warning("env", text))
                 .into_iter()
+                .chain(secrets.warnings)
+                .map(|text| Issue::warning("env", text))
                 .collect(),
             source: json!({}),
             env: with_files.env,

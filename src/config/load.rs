@@ -146,6 +146,7 @@ impl<'a> Loading<'a> {
             warnings: with_files
                 .problems
                 .into_iter()
+                .chain(secrets.warnings)
                 .map(|text| Issue::warning("env", text))
                 .collect(),
             exists: false,

@@ -17,7 +17,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use proxy::{KEY, Kind, Proxy, person};
+use proxy::{KEY, Kind, Proxy, client_address, person};
 use socket::Socket;
 
 use super::support::gateway::{TestGateway, config, user_says, with};
@@ -281,6 +281,11 @@ async fn other_protocols(kind: Kind) {
     let site = Site::start(kind).await;
     let (_socket, answer) = Socket::connect(&site.proxy, "ann").await;
     assert_eq!(answer["payload"]["type"], "hello-ok", "{answer}");
+    let present = answer["payload"]["snapshot"]["presence"].to_string();
+    assert!(
+        present.contains(&format!("\"ip\":\"{}\",\"version\":\"1.0.0\"", client_address())),
+        "the client's own address: {present}"
+    );
     let (_socket, answer) = Socket::connect(&site.proxy, "eve").await;
     assert_eq!(answer["ok"], false, "{answer}");
 
@@ -302,6 +307,22 @@ async fn other_protocols(kind: Kind) {
         .get_status(signed("eve", GetStatusRequest {}))
         .await;
     assert_eq!(refused.unwrap_err().code(), tonic::Code::Unauthenticated);
+}
+
+/// The gateway is also below `/openclaw`, for a name that other services share.
+async fn base_path(kind: Kind) {
+    let site = Site::start(kind).await;
+    let below = |path: &str| site.client.get(site.proxy.url(&format!("/openclaw{path}")));
+    assert_eq!(status(below("/v1/models")).await, 401, "nobody");
+    for path in ["/v1/models", "/v1/models/openclaw%2Fmain", "/v1/models?limit=1"] {
+        let request = below(path).header("authorization", person("ann"));
+        assert_eq!(status(request).await, 200, "{path}");
+    }
+    let other = site.client.get(site.proxy.url("/openclawed/v1/models"));
+    assert_eq!(status(other.header("authorization", person("ann"))).await, 404);
+
+    let (_socket, answer) = Socket::connect_at(&site.proxy, "/openclaw/", "ann").await;
+    assert_eq!(answer["payload"]["type"], "hello-ok", "{answer}");
 }
 
 fn signed<T>(name: &str, message: T) -> tonic::Request<T> {
@@ -368,6 +389,11 @@ macro_rules! behind {
             #[tokio::test]
             async fn large_bodies_pass_and_too_large_ones_are_answered() {
                 super::large_bodies($kind).await;
+            }
+
+            #[tokio::test]
+            async fn a_shared_name_has_it_below_a_path() {
+                super::base_path($kind).await;
             }
 
             #[tokio::test]

@@ -25,8 +25,9 @@ until_ok 40 sh -c "docker inspect -f '{{.State.Health.Status}}' $PREFIX-plain | 
 remove plain
 
 # A platform that chooses the user keeps group 0; a volume starts as the folder of the image.
-start odd --user 1000680000:0 "$SLIM"
+start odd --user 1000680000:0 -e TZ=Asia/Kathmandu "$SLIM"
 wait_ready odd && ok "any user of group 0 can run it"
+holds "time zones need no files" "$(docker logs "$PREFIX-odd" 2>&1 | head -1)" '"time":"[^"]*\+05:45'
 remove odd
 
 mkdir -p "$WORK/secrets" && chmod 755 "$WORK/secrets"

@@ -31,6 +31,7 @@ check "full has shell, git, curl, ripgrep and Python" \
 
 docker create --name "$PREFIX-files" --label openclaw-test=$$ "$SLIM" >/dev/null
 docker cp "$PREFIX-files:/usr/share/doc/openclaw/sbom.cdx.json" "$WORK/sbom.json" >/dev/null
+docker cp "$PREFIX-files:/usr/local/bin/openclaw" "$WORK/openclaw" >/dev/null
 docker export "$PREFIX-files" | tar -tf - | grep -v '/$' | sort >"$WORK/files"
 remove files
 say "  files in slim: $(grep -vE '^(dev|proc|sys|etc/(hosts|hostname|mtab|resolv.conf)|\.dockerenv)' "$WORK/files" | paste -sd ' ')"
@@ -41,6 +42,10 @@ listed = {(c["name"], c["version"]) for c in json.load(open(sys.argv[1]))["compo
 locked = set(re.findall(r"name = \"([^\"]+)\"\nversion = \"([^\"]+)\"", open("Cargo.lock").read()))
 missing = [name for name in ("tokio", "rustls", "libsqlite3-sys", "axum") if name not in {n for n, _ in listed}]
 assert len(listed) > 100 and listed <= locked and not missing, (len(listed), listed - locked, missing)' "$WORK/sbom.json"
+
+check "the binary itself carries the same list, where scanners look for it" python3 tests/docker/embedded.py "$WORK/openclaw" "$WORK/sbom.json"
+same "the label says the version of the binary" "OpenClaw $(docker image inspect -f '{{index .Config.Labels "org.opencontainers.image.version"}}' "$SLIM")" \
+  "$(docker run --rm "$SLIM" --version)"
 
 start_ms() { # start_ms IMAGE: from the start of the process to the log line `ready`
   local name="$PREFIX-timed"

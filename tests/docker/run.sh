@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The container images and compose.yaml, against a Docker engine that answers.
-#   bash tests/docker/run.sh [PART ...]     parts: images container faults compose proxy sso observability (default: all)
-# Needs docker with compose (which brings the client of BuildKit), curl and python3. OPENCLAW_DOCKER_SETUP may name a command
+#   bash tests/docker/run.sh [PART ...]     parts: images container faults compose upkeep proxy proxies sso
+#                                           observability (default: all)
+# Needs docker with compose (which brings the client of BuildKit), curl, openssl and python3. OPENCLAW_DOCKER_SETUP may name a command
 # that gets image names and makes them available, for machines without a container registry.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -17,7 +18,7 @@ here=tests/docker
 trap clean_up EXIT
 
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(images container faults compose proxy sso observability)
+[ ${#parts[@]} -gt 0 ] || parts=(images container faults compose upkeep proxy proxies sso observability)
 # From here on a failing command is something to report, not a reason to stop.
 set +e
 started=$(date +%s)

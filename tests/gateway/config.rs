@@ -7,7 +7,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::support::eventually;
-use crate::support::gateway::{TOKEN, TestGateway, config, replace_file, with};
+use crate::support::gateway::{TOKEN, TestGateway, config, replace_file, user_says, with};
+use crate::support::model::ModelDouble;
 use crate::support::port::Port;
 use crate::support::ws::{WsClient, connect_params};
 
@@ -297,6 +298,28 @@ async fn a_change_of_two_listeners_is_made_whole_or_not_at_all() {
     gateway.signal("HUP");
     eventually("the change is made once it can be", async || {
         (probe(free).await.is_ok() && probe(taken).await.is_ok()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_mounted_provider_key_is_used_and_rotated_without_a_restart() {
+    let model = ModelDouble::start().await;
+    let key = json!({"source": "env", "provider": "default", "id": "MOUNTED_API_KEY"});
+    let settings = with(config(&model.base_url()), "models.providers.double.apiKey", key);
+    let mut gateway = TestGateway::prepare(&settings);
+    let mounted = gateway.dir.path().join("key");
+    fs::write(&mounted, "sk-first\n").unwrap();
+    let variable = "MOUNTED_API_KEY_FILE".to_owned();
+    gateway.env.push((variable, mounted.display().to_string()));
+    gateway.spawn();
+    gateway.wait_ready().await;
+    assert_eq!(gateway.chat(&user_says("one")).await.0, 200);
+    assert_eq!(model.seen().last().unwrap().key, "sk-first");
+    replace_file(&mounted, b"sk-second\n");
+    eventually("the new key is used", async || {
+        gateway.chat(&user_says("two")).await;
+        (model.seen().last()?.key == "sk-second").then_some(())
     })
     .await;
 }

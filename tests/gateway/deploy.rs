@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use openclaw::telemetry::names::{Kind, TABLE};
 use serde_json::json;
@@ -66,6 +67,33 @@ fn shipped_gateway_configurations_are_valid() {
         checked += 1;
     }
     assert!(checked >= 3, "{checked} files in {}", folder.display());
+}
+
+#[test]
+fn the_systemd_unit_of_the_docs_is_understood_and_closed() {
+    let page = fs::read_to_string(deploy("../docs/systemd.md")).unwrap();
+    let unit = page.split("```ini\n").nth(1).unwrap().split("```").next().unwrap();
+    for line in [
+        "DynamicUser=yes",
+        "ProtectSystem=strict",
+        "RestartPreventExitStatus=75 78",
+    ] {
+        assert!(unit.lines().any(|found| found == line), "{line} in:\n{unit}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("openclaw.service");
+    // A program that is there: a missing one is a finding.
+    fs::write(
+        &file,
+        unit.replace("/usr/local/bin/openclaw", env!("CARGO_BIN_EXE_openclaw")),
+    )
+    .unwrap();
+    let Ok(found) = Command::new("systemd-analyze").arg("verify").arg(&file).output() else {
+        eprintln!("no systemd here: its own opinion was not asked");
+        return;
+    };
+    let text = String::from_utf8_lossy(&found.stderr);
+    assert!(found.status.success() && !text.contains("openclaw.service"), "{text}");
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! A reverse proxy as its user runs it: the configuration of `deploy/compose`, with addresses and folders of this test.
 
 use std::fs;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -31,6 +31,17 @@ pub const PASSWORD: &str = "sesame";
 pub const KEY: &str = "3f9c0a77be";
 /// bcrypt of [`PASSWORD`] at the lowest cost.
 const PASSWORD_HASH: &str = "$2b$04$4jBzYpqpFmkQgBu1PFPaY.B.dwuSCcnh2.csZknElBcr3yquqXFCS";
+
+/// Where connections of [`Proxy::connect`] come from and go to: this machine's own address, which differs from the one that
+/// the proxy asks the gateway from. Loopback on a machine that has no other.
+pub fn client_address() -> IpAddr {
+    let found = UdpSocket::bind("0.0.0.0:0").and_then(|socket| {
+        // Nothing is sent: the kernel only picks the address it would send from.
+        socket.connect("198.51.100.1:9")?;
+        socket.local_addr()
+    });
+    found.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |address| address.ip())
+}
 
 /// Value of `Authorization` for one of [`PEOPLE`].
 pub fn person(name: &str) -> String {
@@ -130,7 +141,7 @@ impl Proxy {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![protocol.to_vec()];
-        let stream = TcpStream::connect(self.address()).await.ok()?;
+        let stream = TcpStream::connect((client_address(), self.port)).await.ok()?;
         let name = ServerName::try_from("localhost").unwrap();
         tokio_rustls::TlsConnector::from(Arc::new(config))
             .connect(name, stream)

@@ -16,8 +16,13 @@ pub struct Socket {
 impl Socket {
     /// Opens the socket as `name` and says who the client is; returns with the answer to that.
     pub async fn connect(proxy: &Proxy, name: &str) -> (Self, Value) {
+        Self::connect_at(proxy, "/", name).await
+    }
+
+    /// The same at another path.
+    pub async fn connect_at(proxy: &Proxy, path: &str, name: &str) -> (Self, Value) {
         let tls = proxy.connect(b"http/1.1").await;
-        let url = format!("wss://localhost:{}/", proxy.port);
+        let url = format!("wss://localhost:{}{path}", proxy.port);
         let mut request = url.into_client_request().unwrap();
         request
             .headers_mut()
