@@ -7,6 +7,7 @@ pub mod completion;
 pub mod error;
 pub mod list;
 pub mod models;
+pub mod object;
 pub mod responses;
 
 pub use chunk::ChunkWriter;

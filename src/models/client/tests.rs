@@ -150,6 +150,30 @@ fn the_older_function_form_is_paired_by_position() {
 }
 
 #[test]
+fn an_array_never_passes_for_an_object() {
+    let call = |call: Value| {
+        json!([{"role": "user", "content": "q"}, {"role": "assistant", "tool_calls": [call]},
+        {"role": "user", "content": "and?"}])
+    };
+    let part = |part: Value| json!([{"role": "user", "content": [{"type": "text", "text": "q"}, part]}]);
+    for messages in [
+        json!([["user", "q"]]),
+        json!([{"role": "user", "content": "q"}, []]),
+        part(json!([])),
+        part(json!({"type": "file", "file": []})),
+        part(json!({"type": "input_audio", "input_audio": ["QUJD", "wav"]})),
+        call(json!(["c1", "function"])),
+        call(json!({"id": "c1", "function": ["f", "{}"]})),
+        call(json!({"id": "c1", "type": 5, "function": {"name": "f"}})),
+        json!([{"role": "assistant", "function_call": ["f"]}, {"role": "user", "content": "q"}]),
+    ] {
+        let fault = refused(&json!({ "messages": messages }));
+        let param = fault.param.as_deref().unwrap();
+        assert!(param.starts_with("messages["), "{messages}: {param}: {fault}");
+    }
+}
+
+#[test]
 fn images_in_results_of_tools_are_refused_now_and_a_note_later() {
     let call = json!({"role": "assistant", "content": null, "tool_calls": [
         {"id": "a", "function": {"name": "f", "arguments": "{}"}}, {"id": "b", "function": {"name": "f", "arguments": "{}"}}]});

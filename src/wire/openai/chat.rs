@@ -8,6 +8,7 @@ use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor, value::MapAcc
 use serde_json::value::RawValue;
 
 use super::list::List;
+use super::object::object;
 
 /// Most messages of one request. Agents that never forget send many thousands.
 pub const MAX_MESSAGES: usize = 16_384;
@@ -36,7 +37,7 @@ pub struct ChatMessage<'a> {
     #[serde(borrow)]
     pub tool_calls: Option<List<CallIn<'a>, MAX_CALLS>>,
     /// The older form of a single call.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object")]
     pub function_call: Option<FunctionIn<'a>>,
     /// The call that a tool message answers.
     #[serde(borrow)]
@@ -52,8 +53,11 @@ pub struct CallIn<'a> {
     /// Its id.
     #[serde(borrow, default)]
     pub id: Option<Text<'a>>,
-    /// What was called.
+    /// `function`.
     #[serde(borrow, default)]
+    pub r#type: Option<Text<'a>>,
+    /// What was called.
+    #[serde(borrow, default, deserialize_with = "object")]
     pub function: Option<FunctionIn<'a>>,
 }
 
@@ -88,10 +92,10 @@ pub struct ContentPart<'a> {
     #[serde(borrow)]
     pub image_url: Option<ImageUrl<'a>>,
     /// Of a sound part.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object")]
     pub input_audio: Option<AudioIn<'a>>,
     /// Of a document part.
-    #[serde(borrow)]
+    #[serde(borrow, deserialize_with = "object")]
     pub file: Option<FileIn<'a>>,
 }
 

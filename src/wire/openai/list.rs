@@ -1,4 +1,4 @@
-//! Lists with a bound, so that a body of a few megabytes cannot ask for gigabytes of empty elements.
+//! Lists of objects with a bound, so that a body of a few megabytes cannot ask for gigabytes of empty elements.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,7 +6,9 @@ use std::marker::PhantomData;
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 
-/// At most `MAX` elements; more are an error.
+use super::object::Object;
+
+/// At most `MAX` objects; more are an error.
 #[derive(Debug)]
 pub struct List<T, const MAX: usize>(pub Vec<T>);
 
@@ -14,7 +16,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> List<T, MAX> {
     /// Reads what is left of a sequence.
     pub fn from_seq<A: SeqAccess<'de>>(mut items: A) -> Result<Self, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element()? {
+        while let Some(Object(item)) = items.next_element()? {
             if list.len() == MAX {
                 return Err(de::Error::custom(format_args!("more than {MAX} elements")));
             }

@@ -55,6 +55,23 @@ fn a_string_is_a_user_message_and_is_stored_as_one() {
 }
 
 #[test]
+fn an_array_never_passes_for_an_object() {
+    let part =
+        |part: Value| json!({"input": [{"role": "user", "content": [{"type": "input_text", "text": "q"}, part]}]});
+    for body in [
+        json!({"input": [["msg_1"]]}),
+        part(json!([])),
+        part(json!({"type": "input_image", "source": ["url", "https://x/a.png"]})),
+    ] {
+        let param = param(&body);
+        assert!(param.starts_with("input["), "{body}: {param}");
+    }
+    let tools = json!([{"type": "function", "name": "f"}]);
+    let choice = json!({"type": "allowed_tools", "mode": 5, "tools": tools});
+    assert_eq!(param(&json!({"tools": tools, "tool_choice": choice})), "tool_choice");
+}
+
+#[test]
 fn system_texts_follow_the_instructions() {
     let (dialogue, _) = ask(&json!({
         "instructions": " Be brief. ",

@@ -170,7 +170,10 @@ fn read_choice(choice: &Value, specs: &mut Vec<ToolSpec>) -> Result<(ToolChoice,
             if names.is_empty() || !names.iter().all(|name| specs.iter().any(|spec| spec.name == *name)) {
                 return Err(invalid_configuration("tool_choice"));
             }
-            let mode = choice.get("mode").and_then(Value::as_str).unwrap_or("auto");
+            let mode = match choice.get("mode") {
+                None | Some(Value::Null) => "auto",
+                Some(mode) => mode.as_str().ok_or_else(invalid)?,
+            };
             specs.retain(|spec| names.contains(&spec.name.as_str()));
             let read = word_choice(mode, specs).ok_or_else(invalid)??;
             let tools: Vec<Value> = names

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::wire::openai::chat::{ImageUrl, Text};
 use crate::wire::openai::list::List;
+use crate::wire::openai::object::object;
 
 /// Most items of one list.
 pub const MAX_ITEMS: usize = 16_384;
@@ -91,7 +92,7 @@ pub struct ItemPart<'a> {
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub file_url: Option<Text<'a>>,
     /// Upstream's form of an image or file.
-    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    #[serde(borrow, deserialize_with = "object", skip_serializing_if = "Option::is_none")]
     pub source: Option<Box<Source<'a>>>,
 }
 
