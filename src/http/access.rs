@@ -41,7 +41,8 @@ pub(super) fn authorize(
     scope: Scope,
 ) -> Result<Principal, Box<Response<Body>>> {
     let principal = gate.admit(auth, peer, headers).map_err(|failure| {
-        tracing::debug!(target: "auth", peer = %peer.ip(), reason = failure.reason, "HTTP request refused");
+        let client = gate.facts(auth, peer, headers).client_ip;
+        tracing::debug!(target: "auth", %client, peer = %peer.ip(), reason = failure.reason, "HTTP request refused");
         Box::new(fault::refused(&failure))
     })?;
     if auth.mode == AuthMode::None {
