@@ -116,7 +116,7 @@ pub struct BeganRun {
     pub session_created: bool,
     /// Ids and sequence numbers of the appended messages.
     pub messages: Vec<AppendedMessage>,
-    /// Settings of the session row (see [`SessionRow::settings`]).
+    /// Settings of the session row (see [`SessionRow::settings`](super::SessionRow::settings)).
     pub settings: Map<String, Value>,
 }
 
