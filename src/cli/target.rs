@@ -72,7 +72,8 @@ impl Target {
     ///
     /// Address: `--url`, then `OPENCLAW_GATEWAY_URL`, then `gateway.remote.url` in remote mode, then loopback.
     /// Credentials: flags, then environment, then config. An address given by flag gets only credentials given by flag,
-    /// so that a typing error never sends the local secret to a stranger.
+    /// and one of another machine given by a variable only those of flags and variables, so that a typing error never
+    /// sends the secret of this machine's gateway to a stranger.
     ///
     /// # Errors
     /// A usage failure that says what to add.
@@ -100,14 +101,16 @@ impl Target {
             );
             return Err(Failure::with_text("USAGE", message, text));
         }
-        let (token, password) = if token.is_some() || password.is_some() {
-            (token, password)
-        } else {
-            stored_credentials(local)
-        };
         let parsed = Url::parse(url)
             .map_err(|error| Failure::usage(format!("gateway url {url:?} is not a valid address: {error}")))?;
         refuse_plaintext(&parsed, local)?;
+        let (token, password) = if token.is_some() || password.is_some() {
+            (token, password)
+        } else if source == Source::Env && !is_loopback(&parsed) {
+            of_environment(local)
+        } else {
+            stored_credentials(local)
+        };
         Ok(Self {
             endpoint: Endpoint {
                 trust: trust(source, local)?,
@@ -241,6 +244,11 @@ fn loopback_url(local: &Local) -> String {
     format!("{scheme}://127.0.0.1:{}", local.port())
 }
 
+fn of_environment(local: &Local) -> (Option<Secret>, Option<Secret>) {
+    let find = |variable: &str| local.env().get(variable).map(Secret::new);
+    (find("OPENCLAW_GATEWAY_TOKEN"), find("OPENCLAW_GATEWAY_PASSWORD"))
+}
+
 fn stored_credentials(local: &Local) -> (Option<Secret>, Option<Secret>) {
     let remote = local.mode() == "remote";
     let sections = if remote {
@@ -248,33 +256,41 @@ fn stored_credentials(local: &Local) -> (Option<Secret>, Option<Secret>) {
     } else {
         ["gateway.auth", "gateway.remote"]
     };
-    let find = |variable: &str, name: &str| {
-        local.env().get(variable).map(Secret::new).or_else(|| {
-            sections
-                .iter()
-                .find_map(|section| local.secret(&format!("{section}.{name}")))
-        })
+    let find = |name: &str| {
+        sections
+            .iter()
+            .find_map(|section| local.secret(&format!("{section}.{name}")))
     };
-    let token = find("OPENCLAW_GATEWAY_TOKEN", "token");
-    let password = find("OPENCLAW_GATEWAY_PASSWORD", "password");
+    let (token, password) = of_environment(local);
+    let token = token.or_else(|| find("token"));
+    let password = password.or_else(|| find("password"));
     if token.is_none() && password.is_none() && !remote {
         return (local.generated_token(), None);
     }
     (token, password)
 }
 
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
+        None => false,
+    }
+}
+
 /// Credentials and chats must not cross a network in the clear.
 fn refuse_plaintext(url: &Url, local: &Local) -> Result<(), Failure> {
-    if url.scheme() != "ws" {
+    if url.scheme() != "ws" || is_loopback(url) {
         return Ok(());
     }
-    let (loopback, private) = match url.host() {
-        Some(Host::Ipv4(ip)) => (ip.is_loopback(), ip.is_private() || ip.is_link_local()),
-        Some(Host::Ipv6(ip)) => (ip.is_loopback(), ip.is_unique_local() || ip.is_unicast_link_local()),
-        Some(Host::Domain(name)) => (name.eq_ignore_ascii_case("localhost"), true),
-        None => (false, false),
+    let private = match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_private() || ip.is_link_local(),
+        Some(Host::Ipv6(ip)) => ip.is_unique_local() || ip.is_unicast_link_local(),
+        Some(Host::Domain(_)) => true,
+        None => false,
     };
-    if loopback || (private && local.env().is_truthy("OPENCLAW_ALLOW_INSECURE_PRIVATE_WS")) {
+    if private && local.env().is_truthy("OPENCLAW_ALLOW_INSECURE_PRIVATE_WS") {
         return Ok(());
     }
     let message = format!("{url} would send credentials unencrypted over the network");

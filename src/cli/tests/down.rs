@@ -1,6 +1,8 @@
 use serde_json::json;
 
 use super::{Instance, assert_golden, free_port};
+use crate::cli::local::Local;
+use crate::cli::target::{Target, TargetArgs};
 
 #[test]
 fn every_query_fails_with_the_same_block_when_nobody_listens() {
@@ -148,6 +150,23 @@ fn an_address_by_flag_never_gets_the_local_secret() {
     );
     let ran = here.run(&["gateway", "health", "--url", "ws://192.0.2.1:1", "--token", "t"]);
     assert!(ran.err.contains("unencrypted"), "{}", ran.err);
+}
+
+#[test]
+fn an_address_of_another_machine_by_variable_gets_no_secret_of_this_ones_gateway() {
+    let here = Instance::on_port(free_port());
+    let secret = |variables: &[(&str, &str)]| {
+        let env = here.env.iter().map(|(name, value)| (&**name, &**value));
+        let local = Local::load(&env.chain(variables.iter().copied()).collect());
+        let target = Target::resolve(&TargetArgs::default(), &local).unwrap();
+        target.endpoint.token.map(|token| token.expose().to_owned())
+    };
+    let elsewhere = ("OPENCLAW_GATEWAY_URL", "wss://gateway.example");
+    assert_eq!(secret(&[elsewhere]), None);
+    let own = ("OPENCLAW_GATEWAY_TOKEN", "of-elsewhere");
+    assert_eq!(secret(&[elsewhere, own]).as_deref(), Some("of-elsewhere"));
+    let here_too = ("OPENCLAW_GATEWAY_URL", "ws://127.0.0.1:1");
+    assert_eq!(secret(&[here_too]).as_deref(), Some("test-token-value"));
 }
 
 #[test]
