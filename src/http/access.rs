@@ -41,8 +41,13 @@ pub(super) fn authorize(
     scope: Scope,
 ) -> Result<Principal, Box<Response<Body>>> {
     let principal = gate.admit(auth, peer, headers).map_err(|failure| {
-        let client = gate.facts(auth, peer, headers).client_ip;
-        tracing::debug!(target: "auth", %client, peer = %peer.ip(), reason = failure.reason, "HTTP request refused");
+        tracing::debug!(
+            target: "auth",
+            client_ip = %gate.facts(auth, peer, headers).client_ip,
+            peer = %peer.ip(),
+            reason = failure.reason,
+            "HTTP request refused"
+        );
         Box::new(fault::refused(&failure))
     })?;
     if auth.mode == AuthMode::None {

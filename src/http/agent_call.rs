@@ -9,13 +9,13 @@
 mod document;
 mod inputs;
 mod outcome;
+mod pass;
 mod pixels;
 mod refusal;
 mod rules;
 mod slot;
 mod stream;
 mod target;
-mod turn;
 
 use std::time::Duration;
 

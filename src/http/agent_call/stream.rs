@@ -1,7 +1,7 @@
 //! The events of one run as a response body.
 //!
 //! hyper asks for frames at the pace of the client, and the run's events wait in their bounded channel meanwhile, so
-//! nothing piles up here. Everything that is ready, or becomes so within one [`Turn`], goes out as one frame. The words
+//! nothing piles up here. Everything that is ready, or becomes so within one [`Pass`], goes out as one frame. The words
 //! are the endpoint's own ([`Narrator`]); pace, signs of life and the end are the same for all.
 
 use std::pin::Pin;
@@ -15,9 +15,9 @@ use http_body::Frame;
 use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::outcome;
+use super::pass::Pass;
 use super::refusal::Refusal;
 use super::slot::Slot;
-use super::turn::Turn;
 use crate::domain::Fault;
 use crate::domain::run::{RunEvent, RunHandle};
 use crate::http::Body;
@@ -105,7 +105,7 @@ pub(in crate::http) struct RunStream<N> {
     handle: RunHandle,
     narrator: N,
     ready: BytesMut,
-    turn: Turn,
+    pass: Pass,
     is_over: bool,
     is_done: bool,
     sent_at: Instant,
@@ -121,7 +121,7 @@ impl<N: Narrator> RunStream<N> {
             handle,
             narrator,
             ready: BytesMut::with_capacity(FIRST_CAPACITY),
-            turn: Turn::default(),
+            pass: Pass::default(),
             is_over: false,
             is_done: false,
             sent_at: now,
@@ -179,7 +179,7 @@ impl<N: Narrator> http_body::Body for RunStream<N> {
             }
         }
         if !this.ready.is_empty() {
-            if !this.is_done && this.ready.len() < FRAME_BYTES && this.turn.poll(cx).is_pending() {
+            if !this.is_done && this.ready.len() < FRAME_BYTES && this.pass.poll(cx).is_pending() {
                 return Poll::Pending;
             }
             this.sent_at = Instant::now();
