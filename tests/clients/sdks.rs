@@ -5,18 +5,14 @@ use std::process::Command;
 
 use serde_json::json;
 
-use super::support::gateway::{TOKEN, TestGateway, config, with};
+use super::support::gateway::{TOKEN, TestGateway, config, with, with_responses};
 use super::support::model::ModelDouble;
 use super::{clients_dir, node, run};
 
 /// Runs a script of this folder against a gateway of its own.
 async fn passes(script: &str) {
     let model = ModelDouble::start().await;
-    let settings = with(
-        config(&model.base_url()),
-        "gateway.http.endpoints.responses",
-        json!({"enabled": true}),
-    );
+    let settings = with_responses(config(&model.base_url()));
     let memory = json!({"provider": "double", "model": "m1"});
     let gateway = TestGateway::start(&with(settings, "agents.defaults.memorySearch", memory)).await;
     let program = if script.ends_with(".py") {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use crate::support::gateway::{TOKEN, TestGateway, config, user_says, with};
+use crate::support::gateway::{TOKEN, TestGateway, config, user_says, with_responses};
 use crate::support::model::ModelDouble;
 
 /// Sends raw bytes and returns what comes back before the connection ends.
@@ -93,11 +93,7 @@ async fn a_header_that_is_no_text_is_refused_by_name_and_one_in_utf_8_is_text() 
 #[tokio::test]
 async fn what_is_not_to_be_stored_is_on_no_disk() {
     let model = ModelDouble::start().await;
-    let settings = with(
-        config(&model.base_url()),
-        "gateway.http.endpoints.responses",
-        json!({"enabled": true}),
-    );
+    let settings = with_responses(config(&model.base_url()));
     let mut gateway = TestGateway::start(&settings).await;
     let client = reqwest::Client::builder().build().unwrap();
     let secret = "xylophone-4711";
@@ -161,11 +157,7 @@ async fn oversized_structures_are_refused_by_name() {
 #[tokio::test]
 async fn ten_thousand_messages_reach_the_provider_in_order() {
     let model = ModelDouble::start().await;
-    let settings = with(
-        config(&model.base_url()),
-        "gateway.http.endpoints.responses",
-        json!({"enabled": true}),
-    );
+    let settings = with_responses(config(&model.base_url()));
     let gateway = TestGateway::start(&settings).await;
     let history: Vec<Value> = (0..10_000)
         .map(|n| json!({"role": if n % 2 == 0 { "assistant" } else { "user" }, "content": format!("m{n}")}))

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::support::eventually;
-use crate::support::gateway::{TestGateway, config, user_says};
+use crate::support::gateway::{TestGateway, config, user_says_as};
 use crate::support::model::ModelDouble;
 use crate::support::ws::WsClient;
 
@@ -102,8 +102,7 @@ async fn kill_nine_during_forty_runs_loses_and_repeats_nothing() {
 async fn history_and_devices_survive_a_clean_restart() {
     let model = ModelDouble::start().await;
     let mut gateway = TestGateway::start(&config(&model.base_url())).await;
-    let mut request = user_says("remember [[say:noted]]");
-    request["user"] = json!("ann");
+    let request = user_says_as("ann", "remember [[say:noted]]");
     gateway.chat(&request).await;
     gateway.signal("TERM");
     assert!(gateway.wait_exit().await.success());
@@ -154,8 +153,7 @@ async fn a_page_of_a_long_history_reads_only_the_page() {
     let model = ModelDouble::start().await;
     let gateway = TestGateway::start(&config(&model.base_url())).await;
     for n in 0..90 {
-        let mut request = user_says(&format!("turn {n} [[say:answer {n}]]"));
-        request["user"] = json!("long");
+        let request = user_says_as("long", &format!("turn {n} [[say:answer {n}]]"));
         assert_eq!(gateway.chat(&request).await.0, 200);
     }
     let sent = model.seen().last().unwrap().body["messages"].as_array().unwrap().len();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::eventually;
-use crate::support::gateway::{TOKEN, TestGateway, config, with};
+use crate::support::gateway::{TOKEN, TestGateway, config, with, with_responses};
 use crate::support::model::ModelDouble;
 
 const OPEN_WEBUI: [(&str, &str); 5] = [
@@ -301,11 +301,7 @@ async fn lobechat_speaks_responses_too_and_from_a_browser() {
 #[tokio::test]
 async fn librechats_web_search_is_refused_by_name() {
     let model = ModelDouble::start().await;
-    let settings = with(
-        config(&model.base_url()),
-        "gateway.http.endpoints.responses",
-        json!({"enabled": true}),
-    );
+    let settings = with_responses(config(&model.base_url()));
     let gateway = TestGateway::start(&settings).await;
     let librechat = FrontEnd {
         gateway: &gateway,

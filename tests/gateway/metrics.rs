@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::support::eventually;
-use crate::support::gateway::{TOKEN, TestGateway, config, user_says};
+use crate::support::gateway::{TOKEN, TestGateway, config, user_says, user_says_as};
 use crate::support::model::ModelDouble;
 
 async fn scrape(gateway: &TestGateway) -> String {
@@ -111,11 +111,7 @@ async fn tokens_of_model_calls_are_distributed_by_kind() {
 async fn states_of_sessions_are_counted_and_no_series_is_refused() {
     let model = ModelDouble::start().await;
     let gateway = TestGateway::start(&config(&model.base_url())).await;
-    let named = |text: &str| {
-        let mut body = user_says(text);
-        body["user"] = json!("ann");
-        body
-    };
+    let named = |text: &str| user_says_as("ann", text);
     let (first, second) = (named("first [[slow:20]]"), named("second [[status:400]]"));
     let after = async {
         eventually("the first turn is at work", async || {

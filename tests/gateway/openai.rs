@@ -6,7 +6,7 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use crate::support::eventually;
-use crate::support::gateway::{TOKEN, TestGateway, config, user_says, with};
+use crate::support::gateway::{TOKEN, TestGateway, config, user_says, user_says_as, with};
 use crate::support::model::ModelDouble;
 
 /// A streamed answer, taken apart.
@@ -157,8 +157,7 @@ async fn a_client_tool_call_ends_the_run_and_its_result_continues_it() {
 async fn a_keyed_conversation_is_kept_and_a_resent_history_is_not_doubled() {
     let model = ModelDouble::start().await;
     let gateway = TestGateway::start(&config(&model.base_url())).await;
-    let mut first = user_says("one [[say:first]]");
-    first["user"] = json!("ann");
+    let first = user_says_as("ann", "one [[say:first]]");
     gateway.chat(&first).await;
     let second = json!({"model": "openclaw", "user": "ann", "messages": [
         {"role": "user", "content": "one [[say:first]]"},
@@ -178,8 +177,7 @@ async fn a_keyed_conversation_is_kept_and_a_resent_history_is_not_doubled() {
         .collect();
     assert_eq!(users.len(), 2, "{users:?}");
 
-    let mut third = user_says("three [[say:third]]");
-    third["user"] = json!("ann");
+    let third = user_says_as("ann", "three [[say:third]]");
     gateway.chat(&third).await;
     let conversation = model.seen().last().unwrap().conversation();
     assert_eq!(
@@ -333,11 +331,7 @@ async fn slow_answers_of_many_callers_do_not_queue_behind_each_other() {
 async fn turns_of_one_conversation_wait_for_each_other_and_others_leave_nothing() {
     let model = ModelDouble::start().await;
     let gateway = TestGateway::start(&config(&model.base_url())).await;
-    let named = |text: &str| {
-        let mut body = user_says(text);
-        body["user"] = json!("ann");
-        body
-    };
+    let named = |text: &str| user_says_as("ann", text);
     let (first, second) = (named("first [[slow:20]]"), named("second"));
     let slow = gateway.chat(&first);
     let after = async {

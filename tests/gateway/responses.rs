@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use self::shapes::{Event, Item, Response};
 use crate::support::eventually;
-use crate::support::gateway::{TOKEN, TestGateway, config, with};
+use crate::support::gateway::{TOKEN, TestGateway, config, with_responses};
 use crate::support::model::ModelDouble;
 
 const PNG: &str = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
@@ -19,12 +19,7 @@ struct World {
 
 async fn start() -> World {
     let model = ModelDouble::start().await;
-    let config = with(
-        config(&model.base_url()),
-        "gateway.http.endpoints.responses.enabled",
-        json!(true),
-    );
-    let gateway = TestGateway::start(&config).await;
+    let gateway = TestGateway::start(&with_responses(config(&model.base_url()))).await;
     World { model, gateway }
 }
 

@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 
-use crate::support::gateway::{TestGateway, config, user_says, with};
+use crate::support::gateway::{TestGateway, config, user_says, user_says_as, with};
 use crate::support::model::ModelDouble;
 use crate::support::{PATIENCE, eventually};
 
@@ -59,8 +59,7 @@ async fn force_says_that_a_free_port_needed_nothing() {
 async fn reset_moves_a_development_instance_aside_and_starts_over() {
     let model = ModelDouble::start().await;
     let mut gateway = TestGateway::start(&config(&model.base_url())).await;
-    let mut body = user_says("remember");
-    body["user"] = json!("somebody");
+    let body = user_says_as("somebody", "remember");
     assert_eq!(gateway.chat(&body).await.0, 200);
     gateway.signal("TERM");
     gateway.wait_exit().await;

@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::{Value, json};
 
 use crate::support::eventually;
-use crate::support::gateway::{TestGateway, config, user_says};
+use crate::support::gateway::{TestGateway, config, user_says, user_says_as};
 use crate::support::model::ModelDouble;
 
 /// `nobody`: file permissions mean nothing to root.
@@ -94,9 +94,7 @@ fn mode(path: &Path, mode: u32) {
 
 /// A chat request that leaves something behind.
 fn kept(text: &str) -> Value {
-    let mut request = user_says(text);
-    request["user"] = json!("ann");
-    request
+    user_says_as("ann", text)
 }
 
 async fn readiness(gateway: &TestGateway) -> (u16, String) {

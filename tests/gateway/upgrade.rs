@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, named_params};
 use serde_json::json;
 
-use crate::support::gateway::{TestGateway, config, user_says};
+use crate::support::gateway::{TestGateway, config, user_says_as};
 use crate::support::model::ModelDouble;
 
 /// The schema of the first version. A script that was released never changes, so this is what that version left behind.
@@ -64,8 +64,7 @@ async fn state_of_the_first_version_is_opened_and_the_conversation_goes_on() {
     gateway.spawn();
     gateway.wait_ready().await;
 
-    let mut request = user_says("what do you remember? [[say:a heron]]");
-    request["user"] = json!("ann");
+    let request = user_says_as("ann", "what do you remember? [[say:a heron]]");
     let (status, body) = gateway.chat(&request).await;
     assert_eq!(status, 200, "{body}");
     let asked = model.seen_with("what do you remember?");
@@ -95,8 +94,7 @@ fn content(path: &Path) -> (i64, Vec<String>) {
 async fn state_of_a_newer_version_is_refused_by_name_and_left_alone() {
     let model = ModelDouble::start().await;
     let mut gateway = TestGateway::start(&config(&model.base_url())).await;
-    let mut request = user_says("from the future [[say:noted]]");
-    request["user"] = json!("ann");
+    let request = user_says_as("ann", "from the future [[say:noted]]");
     assert_eq!(gateway.chat(&request).await.0, 200);
     gateway.signal("TERM");
     assert!(gateway.wait_exit().await.success());

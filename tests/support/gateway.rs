@@ -60,6 +60,11 @@ pub fn with(mut config: Value, path: &str, value: Value) -> Value {
     config
 }
 
+/// A configuration that serves `/v1/responses` too.
+pub fn with_responses(config: Value) -> Value {
+    with(config, "gateway.http.endpoints.responses", json!({"enabled": true}))
+}
+
 impl TestGateway {
     /// Files without a process.
     pub fn prepare(config: &Value) -> Self {
@@ -277,6 +282,13 @@ pub fn replace_file(path: &Path, content: &[u8]) {
 /// A chat request with one user message.
 pub fn user_says(text: &str) -> Value {
     json!({"model": "openclaw", "messages": [{"role": "user", "content": text}]})
+}
+
+/// The same in the conversation of a user.
+pub fn user_says_as(user: &str, text: &str) -> Value {
+    let mut body = user_says(text);
+    body["user"] = json!(user);
+    body
 }
 
 impl Drop for TestGateway {
