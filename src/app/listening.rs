@@ -136,8 +136,8 @@ impl Listening {
         }
         if rebind {
             let before = self.main.addresses();
-            self.main.rebind(&main_addresses(snapshot)).await?;
-            if let Err(error) = self.rebind_management(snapshot.listen.management).await {
+            self.main.rebind(&listen_addresses(&snapshot.listen.addresses)).await?;
+            if let Err(error) = self.rebind_management(&snapshot.listen.management).await {
                 self.put_back(&before).await;
                 return Err(error.into());
             }
@@ -158,23 +158,23 @@ impl Listening {
         }
     }
 
-    async fn rebind_management(&mut self, wanted: Option<SocketAddr>) -> Result<(), BindError> {
-        match (&self.management, wanted) {
-            (Some(server), Some(address)) => server.rebind(&[ListenAddress::required(address)]).await,
-            (Some(server), None) => {
+    async fn rebind_management(&mut self, wanted: &[SocketAddr]) -> Result<(), BindError> {
+        let addresses = listen_addresses(wanted);
+        match &self.management {
+            Some(server) if addresses.is_empty() => {
                 server.stop(Duration::from_secs(1)).await;
                 self.management = None;
-                Ok(())
             }
-            (None, Some(address)) => {
-                let listeners = serve::bind(&[ListenAddress::required(address)]).await?;
+            Some(server) => server.rebind(&addresses).await?,
+            None if addresses.is_empty() => {}
+            None => {
+                let listeners = serve::bind(&addresses).await?;
                 let lifecycle = &self.gateway.services.lifecycle;
                 let surface = self.management_surface.clone();
                 self.management = Some(Server::start(listeners, surface, management_settings(), lifecycle));
-                Ok(())
             }
-            (None, None) => Ok(()),
         }
+        Ok(())
     }
 
     /// Puts prepared changes in force for new connections.
@@ -194,13 +194,13 @@ fn management_settings() -> ServeSettings {
     }
 }
 
-/// Where the main listener listens: the first address is needed, the others are welcome.
-pub(super) fn main_addresses(snapshot: &Snapshot) -> Vec<ListenAddress> {
-    let mut addresses = snapshot.listen.addresses.iter();
-    let first = addresses.next().copied().map(ListenAddress::required);
+/// What to open for resolved addresses: the first is needed, the others are welcome.
+pub(super) fn listen_addresses(resolved: &[SocketAddr]) -> Vec<ListenAddress> {
+    let mut addresses = resolved.iter().copied();
+    let first = addresses.next().map(ListenAddress::required);
     first
         .into_iter()
-        .chain(addresses.copied().map(ListenAddress::optional))
+        .chain(addresses.map(ListenAddress::optional))
         .collect()
 }
 

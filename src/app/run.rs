@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 use super::boot::{self, Booted, EXIT_TAKEN};
 use super::build::{self, Gateway, Wishes};
 use super::config_desk::ConfigDesk;
-use super::listening::{Listening, main_addresses, open_tls};
+use super::listening::{Listening, listen_addresses, open_tls};
 use super::logs::Logs;
 use super::reload::{ReloadTask, keep_last_good};
-use super::serve::{self, BindError, ListenAddress};
+use super::serve::{self, BindError};
 use super::signals::{Request, Signals};
 use super::sockets::SelfHandshake;
 use super::{drain, reaper, upkeep};
@@ -146,10 +146,10 @@ async fn serve_gateway(booted: Booted, logs: Logs, wishes: Wishes) -> anyhow::Re
     config_in_force(snapshot.generation);
 
     // Sockets first: a port that is taken ends the start before anything else happens.
-    let listeners = serve::bind(&main_addresses(&snapshot)).await?;
-    let management = match snapshot.listen.management {
-        Some(address) => Some(serve::bind(&[ListenAddress::required(address)]).await?),
-        None => None,
+    let listeners = serve::bind(&listen_addresses(&snapshot.listen.addresses)).await?;
+    let management = match listen_addresses(&snapshot.listen.management) {
+        addresses if addresses.is_empty() => None,
+        addresses => Some(serve::bind(&addresses).await?),
     };
     let tls = open_tls(&snapshot).await?;
     let (desk, orders) = ConfigDesk::new();

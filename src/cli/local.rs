@@ -184,9 +184,9 @@ impl Local {
     pub fn management_port(&self) -> Option<u16> {
         let section = self.at("gateway.management");
         let section = section.and_then(|section| Management::deserialize(section).ok());
-        let listener = bind::management(&section.unwrap_or_default(), &self.env)
-            .ok()
-            .flatten()?;
+        let around = Surroundings::detect(&self.env, Path::new("/"));
+        let listeners = bind::management(&section.unwrap_or_default(), &self.env, around).ok()?;
+        let listener = listeners.first()?;
         let reachable = listener.ip().is_unspecified() || listener.ip().is_loopback();
         reachable.then(|| listener.port())
     }

@@ -23,8 +23,8 @@ pub struct Listen {
     pub port: u16,
     /// Addresses to bind, the one to show first. The second, if any, may fail to bind without harm.
     pub addresses: Vec<SocketAddr>,
-    /// Management listener, if there is one.
-    pub management: Option<SocketAddr>,
+    /// Addresses of the management listener, as above; none if it is off.
+    pub management: Vec<SocketAddr>,
 }
 
 impl Listen {
@@ -59,7 +59,7 @@ pub fn resolve(
         mode,
         port,
         addresses: ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect(),
-        management: management(&gateway.management, env)?,
+        management: management(&gateway.management, env, around)?,
     };
     if tailscale != TailscaleMode::Off && listen.is_exposed() {
         return Err(Refusal::TailscaleBind);
@@ -68,11 +68,10 @@ pub fn resolve(
 }
 
 fn addresses(mode: BindMode, custom: Option<&str>, around: Surroundings) -> Result<Vec<IpAddr>, Refusal> {
-    const ALL: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     match mode {
         BindMode::Loopback => loopback(),
-        BindMode::Lan => Ok(vec![ALL]),
-        BindMode::Auto if around.container => Ok(vec![ALL]),
+        BindMode::Lan => Ok(everywhere(around)),
+        BindMode::Auto if around.container => Ok(everywhere(around)),
         BindMode::Auto => loopback(),
         BindMode::Tailnet => match std::fs::read_to_string("/proc/net/fib_trie") {
             Ok(table) => match net::tailnet_address(&table) {
@@ -95,6 +94,16 @@ fn addresses(mode: BindMode, custom: Option<&str>, around: Surroundings) -> Resu
     }
 }
 
+/// Every address. In a container IPv6 too: what reaches it is decided outside, and a cluster may have nothing else.
+fn everywhere(around: Surroundings) -> Vec<IpAddr> {
+    let v4 = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    if around.container {
+        vec![v4, IpAddr::V6(Ipv6Addr::UNSPECIFIED)]
+    } else {
+        vec![v4]
+    }
+}
+
 fn loopback() -> Result<Vec<IpAddr>, Refusal> {
     let both = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
     let bindable: Vec<IpAddr> = both.into_iter().filter(|address| net::can_bind(*address)).collect();
@@ -106,15 +115,15 @@ fn loopback() -> Result<Vec<IpAddr>, Refusal> {
 }
 
 /// The management listener: on if the file says so, or if it says nothing and `OPENCLAW_MANAGEMENT_PORT` is set.
-pub fn management(section: &Management, env: &Env) -> Result<Option<SocketAddr>, Refusal> {
+pub fn management(section: &Management, env: &Env, around: Surroundings) -> Result<Vec<SocketAddr>, Refusal> {
     let from_env = env.get("OPENCLAW_MANAGEMENT_PORT").and_then(env_port);
     if !section.enabled.unwrap_or(from_env.is_some()) {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let port = section.port.or(from_env).unwrap_or(DEFAULT_MANAGEMENT_PORT);
-    let ip = match section.bind.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
-        Some(text) => text.parse().map_err(|_| Refusal::ManagementBind(text.to_owned()))?,
-        None => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    let ips = match section.bind.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
+        Some(text) => vec![text.parse().map_err(|_| Refusal::ManagementBind(text.to_owned()))?],
+        None => everywhere(around),
     };
-    Ok(Some(SocketAddr::new(ip, port)))
+    Ok(ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
 }

@@ -7,7 +7,7 @@
 //!
 //! | key | default | meaning |
 //! |---|---|---|
-//! | `gateway.management.{enabled,bind,port}` | off, `0.0.0.0`, 9464 | second listener for probes and metrics |
+//! | `gateway.management.{enabled,bind,port}` | off, all addresses, 9464 | second listener for probes and metrics |
 //! | `gateway.shutdown.graceMs` | 25000 | drain budget after SIGTERM |
 //! | `gateway.readiness.requiredChannels` | `[]` | channels that must be up for readiness |
 //! | `gateway.reload.startFromLastGood` | false | start from the kept copy if the file is broken |

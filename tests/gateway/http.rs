@@ -225,3 +225,25 @@ async fn the_management_listener_serves_probes_and_metrics_and_nothing_else() {
         );
     }
 }
+
+#[tokio::test]
+async fn in_a_container_ipv6_reaches_both_listeners() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        eprintln!("left out: this machine has no IPv6");
+        return;
+    }
+    let reserved = Port::reserve();
+    let port = reserved.number();
+    let settings = with(config("http://127.0.0.1:9/v1"), "gateway.bind", json!("lan"));
+    let settings = with(settings, "gateway.management", json!({"enabled": true, "port": port}));
+    let mut gateway = TestGateway::prepare(&settings);
+    gateway.env.push(("container".to_owned(), "oci".to_owned()));
+    gateway.spawn();
+    gateway.wait_ready().await;
+    for host in ["127.0.0.1", "[::1]"] {
+        for port in [gateway.port, port] {
+            let url = format!("http://{host}:{port}/healthz");
+            assert_eq!(reqwest::get(&url).await.unwrap().status(), 200, "{url}");
+        }
+    }
+}

@@ -88,7 +88,9 @@ pub(super) fn bind_now(addresses: &[ListenAddress]) -> Result<Listeners, BindErr
         if let (0, Some((first, _))) = (addr.port(), sockets.first()) {
             addr.set_port(first.port());
         }
-        match open(addr) {
+        // Alone, the wildcard of IPv6 takes IPv4 as well; beside a socket of IPv4 it must leave that to it.
+        let only_v6 = sockets.iter().any(|(other, _)| other.is_ipv4());
+        match open(addr, only_v6) {
             Ok(listener) => sockets.push((listener.local_addr().unwrap_or(addr), listener)),
             Err(error) if address.optional => {
                 tracing::debug!(target: "gateway", %addr, %error, "optional address is not available");
@@ -103,12 +105,16 @@ pub(super) fn bind_now(addresses: &[ListenAddress]) -> Result<Listeners, BindErr
     Ok(Listeners(sockets))
 }
 
-fn open(addr: SocketAddr) -> io::Result<TcpListener> {
+fn open(addr: SocketAddr, only_v6: bool) -> io::Result<TcpListener> {
     let socket = if addr.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
+    #[cfg(unix)]
+    if only_v6 && addr.is_ipv6() {
+        rustix::net::sockopt::set_ipv6_v6only(&socket, true)?;
+    }
     // On Windows this option would let a second process take the port over.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
@@ -131,6 +137,18 @@ mod tests {
                 "another gateway instance is already listening on ws://{addr} | listen EADDRINUSE: address already in use {addr}"
             )
         );
+    }
+
+    #[tokio::test]
+    async fn both_wildcards_share_one_port() {
+        let listeners = bind_now(&[
+            ListenAddress::required(([0, 0, 0, 0], 0).into()),
+            ListenAddress::required((std::net::Ipv6Addr::UNSPECIFIED, 0).into()),
+        ])
+        .unwrap();
+        let addresses = listeners.addresses();
+        assert_eq!(addresses.len(), 2);
+        assert_eq!(addresses[0].port(), addresses[1].port());
     }
 
     #[tokio::test]

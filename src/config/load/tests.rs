@@ -260,7 +260,8 @@ fn a_container_explains_its_refusal_and_listens_on_all_addresses() {
     scene.overrides.token = Some(Secret::new("x"));
     scene.overrides.auth = Some(AuthMode::Token);
     let snapshot = scene.load();
-    assert_eq!(snapshot.listen.addresses, ["0.0.0.0:18789".parse().unwrap()]);
+    let everywhere = ["0.0.0.0:18789", "[::]:18789"].map(|address| address.parse().unwrap());
+    assert_eq!(snapshot.listen.addresses, everywhere);
     assert_eq!(
         snapshot.auth.allowed_origins,
         ["http://localhost:18789", "http://127.0.0.1:18789"]
@@ -283,9 +284,9 @@ fn the_command_line_wins_over_the_environment_which_wins_over_the_file_for_the_p
     assert_eq!(scene.load().listen.port, 2000);
     scene.overrides.port = Some(3000);
     assert_eq!(scene.load().listen.port, 3000);
-    assert_eq!(scene.load().listen.management, None);
+    assert_eq!(scene.load().listen.management, []);
     scene.env.set("OPENCLAW_MANAGEMENT_PORT", "9000");
-    assert_eq!(scene.load().listen.management, "0.0.0.0:9000".parse().ok());
+    assert_eq!(scene.load().listen.management, ["0.0.0.0:9000".parse().unwrap()]);
 }
 
 #[test]
