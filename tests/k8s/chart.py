@@ -70,9 +70,27 @@ def notes(variant):
     for kind, name in re.findall(r"(statefulset/|service/|get secret )(\S+)", text):
         given = yaml.safe_load(variant.read_text()).get("auth", {}).get("existingSecret")
         require(name in names or name == given, f"{kind}{name} does not exist")
-    require("kubectl -n ns rollout status" in text, f"no next command in:\n{text}")
+    space = yaml.safe_load(variant.read_text()).get("namespaceOverride", "ns")
+    require(f"kubectl -n {space} rollout status" in text, f"no next command in:\n{text}")
     has_test = any("helm.sh/hook" in one["metadata"].get("annotations", {}) for one in made)
     require(("helm -n ns test demo" in text) == has_test, f"helm test is offered and not there, or the other way round:\n{text}")
+
+
+def as_a_part_of_another_chart():
+    """A parent chart switches it on and off by a condition, and gives it a name, a registry and values."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(CHART, f"{folder}/charts/claw")
+        dependency = {"name": "openclaw-gateway", "version": "*", "condition": "openclaw-gateway.enabled"}
+        parent = {"apiVersion": "v2", "name": "parent", "version": "1.0.0", "dependencies": [dependency]}
+        pathlib.Path(folder, "Chart.yaml").write_text(yaml.safe_dump(parent))
+        for enabled in (True, False):
+            given = {"global": {"imageRegistry": "images.example.org", "ours": 1}, "openclaw-gateway": {"enabled": enabled, "replicaCount": 0}}
+            pathlib.Path(folder, "values.yaml").write_text(yaml.safe_dump(given))
+            made = objects(run("helm", "template", "team", folder, "--kube-version", "1.35.0").stdout)
+            pods = [one["spec"] for one in made if one["kind"] == "StatefulSet"]
+            require(bool(made) == enabled and [one["replicas"] for one in pods] == [0] * enabled, f"enabled {enabled}: {list(map(key, made))}")
+            images = [one["template"]["spec"]["containers"][0]["image"] for one in pods]
+            require(all(image.startswith("images.example.org/openclaw-gateway:") for image in images), str(images))
 
 
 def one_number():
@@ -155,6 +173,26 @@ def readme_has_every_value():
     require(readme.README.read_text() == readme.with_table(), "values.yaml says something else: bash .ci/dev chart --update")
 
 
+def links():
+    """Links between the pages, and to headings in them, lead somewhere."""
+    pages = [*ROOT.glob("docs/*.md"), *ROOT.glob("*.md"), readme.README]
+    titles = {path.resolve(): {slug(line) for line in path.read_text().splitlines() if line.startswith("#")} for path in pages}
+    dead, seen = [], 0
+    for path in pages:
+        for target, heading in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]*))?\)", path.read_text()):
+            seen += 1
+            found = (path.parent / target).resolve() if target else path.resolve()
+            if not found.exists() or (heading and heading not in titles.get(found, ())):
+                dead.append(f"{path.relative_to(ROOT)}: {target}#{heading}")
+    require(not dead, "\n".join(dead))
+    return f"{seen} links in {len(pages)} pages"
+
+
+def slug(line):
+    """The anchor that a heading gets."""
+    return re.sub(r"[^\w\- ]", "", line.lstrip("# ").lower()).replace(" ", "-")
+
+
 def server_accepts(variant):
     """The API server takes every object, knows every field, and the pods keep to Pod Security `restricted`."""
     every = objects(template(variant, namespace=NAMESPACE).stdout)
@@ -208,9 +246,11 @@ def main():
         report.check(f"notes, {variant.stem}", notes, variant)
     for case in yaml.safe_load((HERE / "refusals.yaml").read_text()):
         report.check(f"refusal, {case['says'][0]}", refusal, case)
+    report.check("as a part of another chart", as_a_part_of_another_chart)
     report.check("one number for the drain budget", one_number)
     report.check("a change of the configuration keeps the pod", config_change_keeps_pods)
     report.check("the chart's README has every value", readme_has_every_value)
+    report.check("links of the pages", links)
     report.check("dashboards and alert rules are those of deploy", copies_are_the_same)
     for folder, variant in PAIRS.items():
         report.check(f"kustomize, {folder} is the chart with {variant}", same_as_kustomize, folder, variant)

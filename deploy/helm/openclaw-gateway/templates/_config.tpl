@@ -7,5 +7,5 @@
       "management" (dict "enabled" true "port" 9464)
       "shutdown" (dict "graceMs" (mul .Values.shutdown.graceSeconds 1000))
       "auth" (dict "mode" (include "openclaw.authMode" .)) }}
-{{- toPrettyJson (mergeOverwrite (deepCopy .Values.config) (dict "gateway" $gateway)) }}
+{{- toPrettyJson (mergeOverwrite (deepCopy (default dict .Values.config)) (dict "gateway" $gateway)) }}
 {{- end }}

@@ -15,6 +15,19 @@
 {{- $name | trunc 52 | trimSuffix "-" }}
 {{- end }}
 
+{{- define "openclaw.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride }}
+{{- end }}
+
+{{/* A setting of `config` as text, empty if it or anything above it is absent or null: list $ "gateway.auth.mode". */}}
+{{- define "openclaw.setting" -}}
+{{- $at := (first .).Values.config }}
+{{- range splitList "." (last .) }}
+{{- if kindIs "map" $at }}{{ $at = get $at . }}{{ else }}{{ $at = "" }}{{ end }}
+{{- end }}
+{{- with $at }}{{ . }}{{ end }}
+{{- end }}
+
 {{- define "openclaw.headlessName" -}}
 {{ include "openclaw.fullname" . }}-headless
 {{- end }}
@@ -62,20 +75,22 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
 {{- define "openclaw.labels" -}}
-{{ include "openclaw.selectorLabels" . }}
-app.kubernetes.io/version: {{ default .Chart.AppVersion .Values.image.tag | trunc 63 | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
-{{- with .Values.commonLabels }}
-{{ toYaml . }}
+{{- $own := dict
+      "app.kubernetes.io/version" (default .Chart.AppVersion .Values.image.tag | trunc 63 | trimAll "-_.")
+      "app.kubernetes.io/managed-by" .Release.Service
+      "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") }}
+{{- mergeOverwrite (fromYaml (include "openclaw.selectorLabels" .)) $own (default dict .Values.commonLabels) | toYaml }}
 {{- end }}
+
+{{- define "openclaw.podLabels" -}}
+{{- mergeOverwrite (fromYaml (include "openclaw.selectorLabels" .)) (default dict .Values.commonLabels) (default dict .Values.podLabels) | toYaml }}
 {{- end }}
 
 {{/* `metadata` of a namespaced object: dict "root" $ "name" NAME, and on request "labels" and "annotations". */}}
 {{- define "openclaw.metadata" -}}
 metadata:
   name: {{ .name }}
-  namespace: {{ default .root.Release.Namespace .namespace }}
+  namespace: {{ default (include "openclaw.namespace" .root) .namespace }}
   labels:
     {{- mergeOverwrite (fromYaml (include "openclaw.labels" .root)) (default dict .labels) | toYaml | nindent 4 }}
   {{- with .annotations }}
@@ -86,7 +101,7 @@ metadata:
 
 {{/* The Secret of the gateway's own credential. */}}
 {{- define "openclaw.authMode" -}}
-{{- default (dig "gateway" "auth" "mode" "token" .Values.config) .Values.auth.mode }}
+{{- coalesce .Values.auth.mode (include "openclaw.setting" (list . "gateway.auth.mode")) "token" }}
 {{- end }}
 
 {{/* "true" if there is a shared secret: not behind a proxy that authenticates. */}}
@@ -94,9 +109,14 @@ metadata:
 {{- if has (include "openclaw.authMode" .) (list "token" "password") }}true{{ end }}
 {{- end }}
 
+{{/* "true" if the gateway itself ends TLS. */}}
+{{- define "openclaw.hasTls" -}}
+{{- if not .Values.existingConfigMap }}{{ include "openclaw.setting" (list . "gateway.tls.enabled") }}{{ end }}
+{{- end }}
+
 {{/* "true" if `helm test` can work: with a shared secret, and without a certificate that the pod would have to trust. */}}
 {{- define "openclaw.hasTest" -}}
-{{- if and (include "openclaw.hasSecret" .) (not (dig "gateway" "tls" "enabled" false .Values.config)) }}true{{ end }}
+{{- if and (include "openclaw.hasSecret" .) (not (include "openclaw.hasTls" .)) }}true{{ end }}
 {{- end }}
 
 {{- define "openclaw.secretName" -}}
@@ -114,10 +134,17 @@ metadata:
 
 {{/* Where clients in the cluster find it. */}}
 {{- define "openclaw.address" -}}
-{{ include "openclaw.fullname" . }}.{{ .Release.Namespace }}.svc:{{ .Values.service.port }}
+{{ include "openclaw.fullname" . }}.{{ include "openclaw.namespace" . }}.svc:{{ .Values.service.port }}
 {{- end }}
 
 {{/* Time after the grace period in which the gateway ends what is left and closes: terminationGracePeriodSeconds. */}}
 {{- define "openclaw.terminationSeconds" -}}
 {{ add .Values.shutdown.graceSeconds 15 }}
+{{- end }}
+
+{{/* A quantity of Kubernetes in bytes, so that 2Gi and 2048Mi are the same. */}}
+{{- define "openclaw.bytes" -}}
+{{- $units := dict "" 1.0 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0
+      "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 }}
+{{- printf "%.0f" (mulf (regexFind "^[0-9.]+" . | float64) (get $units (regexFind "[A-Za-z]*$" .))) }}
 {{- end }}
