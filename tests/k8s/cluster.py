@@ -4,7 +4,7 @@ usage: cluster.py [ONLY]      ONLY runs the install and the checks with that in 
 Needs a cluster that may be disturbed, whose pods and Services this machine reaches, and a default StorageClass:
   OPENCLAW_TEST_KUBECONFIG   its kubeconfig (KUBECONFIG is not read, so that nothing happens to another cluster by mistake)
   OPENCLAW_TEST_HOST         where pods reach this machine; default 10.244.0.1
-  OPENCLAW_TEST_IMAGE        an image that the nodes have; or
+  OPENCLAW_TEST_IMAGE        an image that the nodes have, which then must reach busybox too; or
   OPENCLAW_TEST_IMPORT       a command that takes a `docker save` archive on its input; the image is then made of
   OPENCLAW_TEST_PROGRAM      this program; default: the newest of the release and the debug build
 """
@@ -31,6 +31,9 @@ from doubles import Load, Model, Unreachable, request, says
 NAMESPACE = "openclaw-test"
 PLAIN_NAMESPACE = "openclaw"
 IMAGE = "openclaw-gateway:test"
+# What docs/backup.md runs in a pod, and an image that has it.
+READER_TOOLS = ("sh", "sleep", "ls", "grep", "tar", "xargs", "rm")
+READER_IMAGE = "busybox:1.37"
 HOST = os.environ.get("OPENCLAW_TEST_HOST", "10.244.0.1")
 POLL = 0.02
 
@@ -335,7 +338,7 @@ def recalls(release, model, user, text):
     """Whether the conversation of `user` still holds `text`."""
     question = f"what was it, {text}?"
     require(release.ask(question, user)[0] == 200, "not served")
-    (said,) = model.saw(question)
+    *_, said = model.saw(question)
     return text in said
 
 
@@ -362,6 +365,60 @@ def a_node_drains(release, model):
     until("another pod", 120, lambda: release.is_ready() and release.identity()[0] != before)
     require(recalls(release, model, "drain", "remember the drain"), "the conversation is gone")
     return f"with a budget of 0 it waits; with 1 the run ended and the pod was gone {took:.1f} s after kubectl drain"
+
+
+def page(name, heading):
+    """The blocks of code below a heading of a page, by language, as they would be typed for the release of these tests."""
+    text = (ROOT / "docs" / name).read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    text = text.replace("-n openclaw ", f"-n {NAMESPACE} ").replace("image: busybox:1.37", f"image: {READER_IMAGE}")
+    blocks = collections.defaultdict(list)
+    for language, block in re.findall(r"```(\w+)\n(.*?)```", text, flags=re.S):
+        blocks[language].append(block)
+    return blocks
+
+
+def a_backup_is_restored(release, model):
+    """The lines of docs/backup.md: an archive, a lost volume, the archive put back."""
+    backup, restore = page("backup.md", "In Kubernetes"), page("backup.md", "In Kubernetes: restore")
+    (reader,) = (block for block in backup["yaml"] if "# reader.yaml" in block)
+    require(release.ask("remember the backup", "backup")[0] == 200, "not served")
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "reader.yaml").write_text(reader)
+
+        def typed(lines):
+            began = time.monotonic()
+            run("bash", "-ec", f"cd {folder}\n{lines}")
+            return time.monotonic() - began
+
+        paused = typed(backup["sh"][0])
+        until("readiness", 60, release.is_ready)
+        k("scale", "statefulset", release.full, "--replicas=0")
+        k("delete", "pvc", f"state-{release.pod_name}")
+        k("scale", "statefulset", release.full, "--replicas=1")
+        until("an empty gateway", 60, release.is_ready)
+        require(not recalls(release, model, "backup", "remember the backup"), "the volume was not lost")
+        took = typed(restore["sh"][0])
+        size = pathlib.Path(folder, "claw.tar").stat().st_size
+    require(recalls(release, model, "backup", "remember the backup"), "the conversation is gone")
+    return f"backed up in {paused:.0f} s, restored in {took:.0f} s, archive of {size // 1024} KiB"
+
+
+def another_size_of_the_volume(release):
+    """Refused with the way that works; that way keeps the pod."""
+    before = release.identity()
+    refused = release.helm("upgrade", "--set", "persistence.size=3Gi", check=False)
+    for words in ("persistence.size is 3Gi", "claims 2Gi", f"delete statefulset {release.full} --cascade=orphan"):
+        require(words in refused.stderr, refused.stderr)
+    release.helm("upgrade", "--set", "persistence.size=2048Mi", "--dry-run=server", wait=False)
+    _, orphan, _ = page("upgrade.md", "In Kubernetes: another size of the volume")["sh"][0].splitlines()
+    run("bash", "-ec", orphan)
+    larger = Release(release.name, {**release.values, "persistence": {"size": "3Gi"}})
+    larger.helm("upgrade")
+    claimed = get("statefulset", release.full)["spec"]["volumeClaimTemplates"][0]["spec"]["resources"]["requests"]["storage"]
+    require(claimed == "3Gi", f"the set claims {claimed}")
+    run("bash", "-ec", orphan)
+    release.helm("upgrade")
+    require(before == release.identity(), "another pod")
 
 
 def a_required_channel_decides_readiness(release):
@@ -467,14 +524,15 @@ def one_volume_has_one_owner(model):
 
 
 def everything_by_reference(model):
-    """ConfigMap, password and account of the user's own; gRPC probes."""
+    """ConfigMap, password and account of the user's own; gRPC probes; a user that nobody knows, as OpenShift chooses it."""
     password = "password-" + base64.urlsafe_b64encode(os.urandom(18)).decode()
     config = {"gateway": {"mode": "local", "auth": {"mode": "password"}, "http": {"endpoints": {"chatCompletions": {"enabled": True}}}}, **provider(model)}
     k("create", "configmap", "my-config", f"--from-literal=openclaw.json={json.dumps(config)}")
     k("create", "secret", "generic", "my-secret", f"--from-literal=pw={password}")
     k("create", "serviceaccount", "my-account")
     release = Release("ref", {"existingConfigMap": "my-config", "auth": {"mode": "password", "existingSecret": "my-secret", "existingSecretKey": "pw"},
-                              "serviceAccount": {"create": False, "name": "my-account"}, "probes": {"type": "grpc"}, "persistence": {"enabled": False}})
+                              "serviceAccount": {"create": False, "name": "my-account"}, "probeType": "grpc", "persistence": {"enabled": False},
+                              "podSecurityContext": {"runAsUser": 1000720000, "runAsGroup": 0, "fsGroup": 1000720000}})
     release.helm("install")
     require(release.ask("with a password", token=password)[0] == 200, "not served")
     helm_test(release)
@@ -520,7 +578,7 @@ def prepare():
     kubeconfig = os.environ.get("OPENCLAW_TEST_KUBECONFIG") or sys.exit("OPENCLAW_TEST_KUBECONFIG is not set: it names the kubeconfig of a cluster that may be disturbed")
     os.environ["KUBECONFIG"] = kubeconfig
     need("helm"), need("kubectl"), need("curl")
-    global IMAGE
+    global IMAGE, READER_IMAGE
     if os.environ.get("OPENCLAW_TEST_IMAGE"):
         IMAGE = os.environ["OPENCLAW_TEST_IMAGE"]
     else:
@@ -528,10 +586,12 @@ def prepare():
         built = sorted((path for path in builds if path.exists()), key=lambda path: path.stat().st_mtime)
         program = os.environ.get("OPENCLAW_TEST_PROGRAM") or (built[-1] if built else None)
         program or sys.exit(f"none of {[str(path) for path in builds]} exists: cargo build --release")
-        archive = io.BytesIO()
-        image.archive(program, f"docker.io/library/{IMAGE}", archive)
         importer = os.environ.get("OPENCLAW_TEST_IMPORT") or sys.exit("set OPENCLAW_TEST_IMAGE or OPENCLAW_TEST_IMPORT")
-        subprocess.run(importer, shell=True, input=archive.getvalue(), check=True, stdout=subprocess.DEVNULL)
+        READER_IMAGE = "reader:test"
+        for make, what, name in ((image.archive, program, IMAGE), (image.tools, READER_TOOLS, READER_IMAGE)):
+            archive = io.BytesIO()
+            make(what, f"docker.io/library/{name}", archive)
+            subprocess.run(importer, shell=True, input=archive.getvalue(), check=True, stdout=subprocess.DEVNULL)
     run("kubectl", "delete", "namespace", NAMESPACE, PLAIN_NAMESPACE, "--ignore-not-found", timeout=240)
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}}
     run("kubectl", "apply", "-f", "-", stdin=yaml.safe_dump(space))
@@ -567,6 +627,8 @@ def main():
     report.check("a drained node waits for runs and budget", a_node_drains, release, model)
     report.check("a good upgrade is rolled back", a_good_upgrade_is_rolled_back, release, model)
     report.check("a failed upgrade is rolled back without hands", a_failed_upgrade_rolls_back_by_itself, release)
+    report.check("a backup is restored as the page says", a_backup_is_restored, release, model)
+    report.check("another size of the volume is refused, and made as the page says", another_size_of_the_volume, release)
     report.check("liveness restarts a wedged process", a_wedged_process_is_restarted, release)
     report.check("liveness leaves a busy process alone", a_busy_process_is_not, release)
     report.check("a second replica gets nothing", a_second_replica_gets_nothing, release)

@@ -1,7 +1,7 @@
-"""A container image of one program, as `docker save` would write it, without a container engine.
+"""Container images of programs of this machine, as `docker save` would write them, without a container engine.
 
-usage: image.py PROGRAM NAME > ARCHIVE     the program, the shared libraries that it names, and a CA bundle; paths, user and
-variables are those of the Dockerfile
+usage: image.py PROGRAM NAME > ARCHIVE     the gateway: paths, user and variables are those of the Dockerfile
+Each has its programs, the shared libraries that they name, and a CA bundle.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import json
 import pathlib
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -23,15 +24,15 @@ def libraries(program):
     return sorted(set(re.findall(r"(/\S+) \(0x", listed)))
 
 
-def layer(program):
-    """One tar with everything, the same bytes for the same input."""
+def layer(programs):
+    """One tar with everything, the same bytes for the same input; `programs` by their place in it."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for folder, mode in (("tmp", 0o1777), ("config", 0o755), ("state", 0o775)):
             info = tarfile.TarInfo(folder)
             info.type, info.mode, info.uid = tarfile.DIRTYPE, mode, 65532 if folder == "state" else 0
             tar.addfile(info)
-        files = {"/usr/local/bin/openclaw": program, **{path: path for path in libraries(program)}}
+        files = {**programs, **{path: path for program in programs.values() for path in libraries(program)}}
         if pathlib.Path(CA_BUNDLE).exists():
             files[CA_BUNDLE] = CA_BUNDLE
         for target, source in files.items():
@@ -43,14 +44,24 @@ def layer(program):
 
 
 def archive(program, name, out):
-    """Writes the image to a binary stream."""
-    content = layer(program)
+    """Writes the image of a gateway to a binary stream."""
+    write({"/usr/local/bin/openclaw": program}, ["openclaw"], ["gateway"], name, out)
+
+
+def tools(names, name, out):
+    """Writes an image with programs of this machine, found on PATH, to a binary stream."""
+    found = {f"/usr/local/bin/{one}": shutil.which(one) for one in names}
+    write({**found, "/bin/sh": found["/usr/local/bin/sh"]}, [], ["sh"], name, out)
+
+
+def write(programs, entrypoint, command, name, out):
+    content = layer(programs)
     config = json.dumps({
         "architecture": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
         "os": "linux",
         "config": {
-            "Entrypoint": ["openclaw"],
-            "Cmd": ["gateway"],
+            "Entrypoint": entrypoint,
+            "Cmd": command,
             "User": "65532:0",
             "Env": ["PATH=/usr/local/bin", "HOME=/state", "OPENCLAW_STATE_DIR=/state", "OPENCLAW_CONFIG_PATH=/config/openclaw.json"],
         },
