@@ -519,7 +519,9 @@ def one_volume_has_one_owner(model):
     for release in (first, second):
         release.uninstall()
     k("delete", "pvc", "shared")
-    require(f"already running (pid 1 on {first.pod_name})" in log, f"it does not say who holds it: {log}")
+    said = f"already running (pid 1 on {first.pod_name})"
+    require(said in log, f"it does not say who holds it: {log}")
+    require(said in ended.get("message", ""), f"kubectl describe pod does not say it: {ended}")
     return log.strip().splitlines()[0][:160]
 
 
