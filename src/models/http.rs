@@ -174,9 +174,9 @@ pub fn is_private(url: &Url) -> bool {
         Some(Host::Ipv6(ip)) => is_private_ip(ip.into()),
         Some(Host::Domain(name)) => {
             let name = name.trim_end_matches('.').to_ascii_lowercase();
-            // Names without a dot are containers and machines of the local network.
+            // Names without a dot are containers and machines of the local network; `.svc` are Services of a cluster.
             !name.contains('.')
-                || [".localhost", ".local", ".internal", ".lan", ".home.arpa"]
+                || [".localhost", ".local", ".internal", ".lan", ".home.arpa", ".svc"]
                     .iter()
                     .any(|suffix| name.ends_with(suffix))
         }
@@ -376,6 +376,8 @@ mod tests {
             ("http://localhost/v1", true),
             ("http://ollama:11434/v1", true),
             ("http://192.168.1.4/v1", true),
+            ("http://ollama.models.svc:11434/v1", true),
+            ("http://ollama.models.svc.cluster.local:11434/v1", true),
             ("http://host.docker.internal/v1", true),
             ("http://[::1]/v1", true),
             ("http://[fd00::1]/v1", true),

@@ -17,6 +17,7 @@ import os
 import pathlib
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -541,6 +542,38 @@ def everything_by_reference(model):
     release.uninstall()
 
 
+def tls_of_its_own(model):
+    """The values of docs/tls.md; a renewed certificate is presented by the same process."""
+    def certificate(name):
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [f"{folder}/tls.key", f"{folder}/tls.crt"]
+            run("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}", "-keyout", paths[0], "-out", paths[1])
+            secret = k("create", "secret", "tls", "claw-tls", f"--key={paths[0]}", f"--cert={paths[1]}", "--dry-run=client", "-o", "yaml")
+            k("apply", "-f", "-", stdin=secret)
+            return pathlib.Path(paths[1]).read_text()
+
+    first = certificate("first.example.org")
+    given = yaml.safe_load(page("tls.md", "In Kubernetes")["yaml"][0])
+    release = Release("tls", {**given, "config": {**given["config"], **provider(model)}, "persistence": {"enabled": False}})
+    release.helm("install")
+    before = release.identity()
+    until("the certificate", 20, lambda: presented(release) == first)
+    second, at = certificate("second.example.org"), time.monotonic()
+    until("the renewed certificate", 150, lambda: presented(release) == second)
+    took = time.monotonic() - at
+    require(before == release.identity(), "the pod was restarted")
+    release.uninstall()
+    return f"presented {took:.1f} s after the Secret"
+
+
+def presented(release):
+    """The certificate of a release, or nothing while its Service does not let through."""
+    try:
+        return ssl.get_server_certificate(release.address(), timeout=5)
+    except OSError:
+        return None
+
+
 def kustomize_plain(_):
     """The kustomize overlay, as its page says."""
     token = KUSTOMIZE / "overlays/plain/token.txt"
@@ -566,8 +599,7 @@ def kustomize_plain(_):
 
 def provider(model):
     return {
-        "models": {"providers": {"double": {"baseUrl": f"http://{HOST}:{model.port}/v1", "api": "openai-completions", "apiKey": "none",
-                                            "request": {"allowPrivateNetwork": True}, "models": [{"id": "m", "name": "m"}]}}},
+        "models": {"providers": {"double": {"baseUrl": f"http://{HOST}:{model.port}/v1", "api": "openai-completions", "apiKey": "none", "models": [{"id": "m", "name": "m"}]}}},
         "agents": {"defaults": {"model": {"primary": "double/m"}}, "list": [{"id": "main", "default": True}]},
     }
 
@@ -579,7 +611,7 @@ def values(model):
 def prepare():
     kubeconfig = os.environ.get("OPENCLAW_TEST_KUBECONFIG") or sys.exit("OPENCLAW_TEST_KUBECONFIG is not set: it names the kubeconfig of a cluster that may be disturbed")
     os.environ["KUBECONFIG"] = kubeconfig
-    need("helm"), need("kubectl"), need("curl")
+    need("helm"), need("kubectl"), need("curl"), need("openssl")
     global IMAGE, READER_IMAGE
     if os.environ.get("OPENCLAW_TEST_IMAGE"):
         IMAGE = os.environ["OPENCLAW_TEST_IMAGE"]
@@ -639,6 +671,7 @@ def main():
     release.uninstall()
     report.check("one volume has one owner", one_volume_has_one_owner, model)
     report.check("configuration, secret and account by reference; gRPC probes", everything_by_reference, model)
+    report.check("TLS of its own, with a renewed certificate", tls_of_its_own, model)
     report.check("kustomize, the plain overlay", kustomize_plain, model)
     run("kubectl", "delete", "namespace", NAMESPACE, timeout=240)
     report.end()
