@@ -12,5 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = Path::new(&env::var("OUT_DIR")?).join("control.fds");
     fs::write(out, descriptors.encode_to_vec())?;
     tonic_prost_build::configure().compile_fds(descriptors)?;
+    println!("cargo:rerun-if-changed=proto/otlp.proto");
+    tonic_prost_build::configure().compile_fds(protox::compile(["proto/otlp.proto"], ["proto"])?)?;
     Ok(())
 }

@@ -15,6 +15,7 @@ mod report;
 mod request;
 mod rotation;
 mod runs;
+mod spans;
 mod table;
 mod task;
 mod thinking;

@@ -24,6 +24,7 @@ pub mod hints;
 pub mod include;
 pub mod last_good;
 pub mod load;
+pub mod otlp;
 pub mod overrides;
 pub mod paths;
 pub mod providers;

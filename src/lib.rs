@@ -21,6 +21,7 @@ pub mod http;
 pub mod lifecycle;
 pub mod live;
 pub mod models;
+pub mod otlp;
 pub mod rpc;
 pub mod services;
 pub mod sessions;

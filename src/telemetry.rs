@@ -9,7 +9,9 @@ pub mod redaction;
 pub mod requests;
 pub mod ring;
 pub mod rolling;
+pub mod span;
 pub mod tail;
+pub mod trace;
 
 pub use logs::LogSettings;
 pub use metrics::MetricsHandle;

@@ -1,4 +1,4 @@
-//! Wire formats as data: WebSocket frames, `connect`, errors, OpenAI bodies. No IO, no business.
+//! Wire formats as data: WebSocket frames, `connect`, errors, OpenAI bodies, telemetry. No IO, no business.
 
 pub mod bulk;
 pub mod connect;
@@ -6,4 +6,5 @@ pub mod device;
 pub mod error;
 pub mod frame;
 pub mod openai;
+pub mod otlp;
 pub mod params;

@@ -61,7 +61,7 @@ impl Turn<'_> {
     ) -> CallEnd {
         let live = self.live;
         let accounts = live.models.accounts(model, self.clock.now_ms());
-        let call = self.call(model, tools, emitter);
+        let mut call = self.call(model, tools, emitter);
         let mut rotation = Rotation::new(live.models.rest_policy(model), further > 0);
         let mut last = not_configured(&format!("model provider \"{}\" is not configured", model.provider));
         for (at, account) in accounts.iter().enumerate() {
@@ -69,7 +69,7 @@ impl Turn<'_> {
             produced.model = Some(model.clone());
             produced.api = account.provider.api();
             self.budget.next_candidate(left + further);
-            match self.attempt(account, model, &call, left > 0, emitter).await {
+            match self.attempt(account, model, &mut call, left > 0, emitter).await {
                 CallEnd::Clean(error) => last = error,
                 end => {
                     if matches!(end, CallEnd::Done(_)) {

@@ -3,6 +3,7 @@
 use tokio::time::Instant;
 
 use super::runs::AgentRuns;
+use super::spans;
 use crate::base::AgentId;
 use crate::config::EmbeddingSettings;
 use crate::domain::Fault;
@@ -22,21 +23,28 @@ impl AgentRuns {
         &self,
         agent: &AgentId,
         settings: &EmbeddingSettings,
-        call: &EmbeddingCall,
+        mut call: EmbeddingCall,
     ) -> Result<Embeddings, Fault> {
         let live = self.live();
         let now_ms = self.now_ms();
         self.ledger().check(&live.snapshot, agent, now_ms).await?;
-        let began = Instant::now();
-        let answer = match live.models.embedder(settings) {
-            Ok(provider) => provider.embed(call).await,
-            Err(error) => Err(error),
-        };
         let model = ModelRef {
             provider: settings.provider.as_str().into(),
             model: settings.model.as_str().into(),
         };
         let label = label(&live, agent, &model);
+        let mut span = spans::embeddings(self.tracer(), call.trace, &model.provider, label);
+        call.trace = span.context();
+        let began = Instant::now();
+        let answer = match live.models.embedder(settings) {
+            Ok(provider) => provider.embed(&call).await,
+            Err(error) => Err(error),
+        };
+        match &answer {
+            Ok(answer) => span.set("gen_ai.usage.input_tokens", answer.prompt_tokens),
+            Err(error) => spans::failed(&mut span, error.class.as_str()),
+        }
+        drop(span);
         ModelCalled {
             api: API,
             provider: &model.provider,
@@ -88,7 +96,7 @@ impl Embedder for AgentRuns {
         &'a self,
         agent: &'a AgentId,
         settings: &'a EmbeddingSettings,
-        call: &'a EmbeddingCall,
+        call: EmbeddingCall,
     ) -> PortFuture<'a, Result<Embeddings, Fault>> {
         Box::pin(self.embed_for(agent, settings, call))
     }

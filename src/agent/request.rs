@@ -120,6 +120,6 @@ pub(super) fn from_stored(run: &StoredRun) -> Option<RunRequest> {
         stream: true,
         timeout: stored.timeout_ms.map(std::time::Duration::from_millis),
         owner: None,
-        traceparent: None,
+        trace: None,
     })
 }

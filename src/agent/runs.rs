@@ -24,6 +24,7 @@ use crate::lifecycle::Lifecycle;
 use crate::live::{Live, LiveHandle};
 use crate::models::retry::RetryPolicy;
 use crate::store::{Recovery, Store, StoreError, StoredRun};
+use crate::telemetry::span::Tracer;
 
 /// What the run loop works with.
 pub struct AgentRunsDeps {
@@ -43,6 +44,8 @@ pub struct AgentRunsDeps {
     pub max_concurrent: usize,
     /// Where model events are dumped, if they are.
     pub raw_stream: Option<RawStream>,
+    /// Spans.
+    pub tracer: Tracer,
 }
 
 /// The run loop; cheap to clone.
@@ -61,6 +64,7 @@ pub(super) struct Inner {
     pub(super) ledger: Ledger,
     pub(super) retry: RetryPolicy,
     pub(super) raw_stream: Option<RawStream>,
+    pub(super) tracer: Tracer,
     /// Wakes waiters for runs that were not known when they asked.
     registered: Notify,
 }
@@ -80,6 +84,7 @@ impl AgentRuns {
             table: RunTable::default(),
             retry: RetryPolicy::default(),
             raw_stream: deps.raw_stream,
+            tracer: deps.tracer,
             registered: Notify::new(),
         }))
     }
@@ -90,6 +95,10 @@ impl AgentRuns {
 
     pub(super) fn ledger(&self) -> &Ledger {
         &self.0.ledger
+    }
+
+    pub(super) fn tracer(&self) -> &Tracer {
+        &self.0.tracer
     }
 
     pub(super) fn now_ms(&self) -> i64 {

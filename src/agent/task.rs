@@ -16,16 +16,17 @@ use tracing::Instrument as _;
 pub(super) use self::storage::begin_command;
 use super::emit::Emitter;
 use super::lane::Place;
-use super::report;
 use super::runs::{Inner, store_fault};
 use super::table::{ActiveRun, Progress};
 use super::turn::Produced;
+use super::{report, spans};
 use crate::domain::model::{CallErrorClass, FinishReason};
 use crate::domain::run::{Conversation, RunEnd, RunEvent, RunFailure, RunOutcome, RunRequest, RunSource};
 use crate::live::Live;
 use crate::store::{BeganRun, FinishedRun, StoreError};
 use crate::telemetry::events::SessionState;
 use crate::telemetry::names;
+use crate::telemetry::span::Span;
 
 /// The run's task.
 pub(super) struct RunTask {
@@ -36,6 +37,8 @@ pub(super) struct RunTask {
     pub(super) place: Option<Place>,
     pub(super) began: Option<BeganRun>,
     pub(super) follower: Option<mpsc::Sender<RunEvent>>,
+    /// Ends with the task.
+    pub(super) span: Span,
 }
 
 impl RunTask {
@@ -46,7 +49,13 @@ impl RunTask {
             run_id = %self.request.run_id,
             agent = %self.request.agent,
             source = self.request.source.as_str(),
+            traceId = tracing::field::Empty,
+            spanId = tracing::field::Empty,
         );
+        if let Some(trace) = self.request.trace {
+            span.record("traceId", hex::encode(trace.trace_id));
+            span.record("spanId", hex::encode(trace.span_id));
+        }
         self.work().instrument(span).await;
     }
 
@@ -142,6 +151,7 @@ impl RunTask {
             .as_ref()
             .map_or("none", |model| self.live.models.label(model));
         report::record_metrics(&self.request, &outcome, label, self.cost(&outcome), began.elapsed());
+        spans::run_ended(&mut self.span, &outcome, label);
         if self.is_durable() {
             SessionState::Idle(report::outcome_name(&outcome.end)).emit();
         }
@@ -229,6 +239,7 @@ impl RunTask {
                 tracing::warn!(target: "agent", %error, "abort of a waiting run could not be stored");
             }
         }
+        spans::run_ended(&mut self.span, &outcome, "none");
         let mut emitter = self.emitter();
         emitter.aborted(reason, now_ms, now_ms);
         let record = report::record(&self.request, &self.active, &outcome, None);
@@ -250,6 +261,7 @@ impl RunTask {
             retry_after: Some(Duration::from_secs(2)),
         };
         let outcome = RunOutcome::without_work(RunEnd::Failed(failure), now_ms);
+        spans::run_ended(&mut self.span, &outcome, "none");
         if let Some(follower) = self.follower.take() {
             follower
                 .send_timeout(RunEvent::Finished(Box::new(outcome.clone())), Duration::from_secs(10))

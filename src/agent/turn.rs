@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::answer::Answer;
 use super::emit::Emitter;
 use super::raw_stream::RawStream;
-use super::thinking;
+use super::{spans, thinking};
 use crate::base::Clock;
 use crate::config::types::agents::Thinking;
 use crate::domain::model::{CallError, CallErrorClass, FinishReason, ModelCall, ModelEvent, ModelRef, ToolSpec, Usage};
@@ -25,6 +25,7 @@ use crate::live::Live;
 use crate::models::registry::Account;
 use crate::models::retry::{RetryBudget, call_until_first_event};
 use crate::telemetry::events::ModelCalled;
+use crate::telemetry::span::Tracer;
 
 /// Most model calls of one run; a model that keeps calling tools is stopped here.
 const MAX_ROUNDS: usize = 32;
@@ -48,6 +49,7 @@ pub(super) struct Turn<'a> {
     pub(super) cancel: &'a CancellationToken,
     pub(super) raw_stream: Option<&'a RawStream>,
     pub(super) clock: &'a dyn Clock,
+    pub(super) tracer: &'a Tracer,
 }
 
 /// How the work ended.
@@ -143,11 +145,13 @@ impl Turn<'_> {
     }
 
     async fn invoke(&self, call: &ToolCall) -> Option<Message> {
+        let mut span = spans::tool(self.tracer, self.request.trace);
         let output = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return None,
             output = self.tools.invoke(&self.tool_context, call) => output,
         };
+        spans::tool_called(&mut span, &call.name, output.is_some());
         let content = output.map_or_else(
             || format!("error: there is no tool named {:?}; answer without it", call.name),
             |output| output.content,
@@ -172,7 +176,7 @@ impl Turn<'_> {
                 _ => Arc::clone(&self.request.sampling),
             },
             stream: self.request.stream || emitter.has_audience(),
-            traceparent: self.request.traceparent.clone(),
+            trace: self.request.trace,
         }
     }
 
@@ -181,22 +185,27 @@ impl Turn<'_> {
         &mut self,
         account: &Account,
         model: &ModelRef,
-        call: &ModelCall,
+        call: &mut ModelCall,
         gives_way: bool,
         emitter: &mut Emitter,
     ) -> CallEnd {
         let began = Instant::now();
         let mut first_event = None;
+        let label = self.live.models.label(model);
+        let mut span = spans::model_call(self.tracer, self.request.trace, account, label, call);
+        call.trace = span.context();
         let end = self.exchange(account, call, gives_way, &mut first_event, emitter).await;
         let error = match &end {
             CallEnd::Done(_) => None,
             CallEnd::Clean(error) | CallEnd::Torn(error, _) => Some(error.class.as_str()),
             CallEnd::Cancelled(_) => Some(CallErrorClass::Cancelled.as_str()),
         };
+        spans::model_called(&mut span, &end, error, first_event.map(|at| at.duration_since(began)));
+        drop(span);
         ModelCalled {
             api: account.provider.api(),
             provider: account.provider.id(),
-            model: self.live.models.label(model),
+            model: label,
             error,
             first_event: first_event.map(|at: Instant| at.duration_since(began)),
             duration: began.elapsed(),

@@ -19,9 +19,11 @@ use crate::health::{Health, HealthSources, LagSampler, ProbeSources, Probes};
 use crate::lifecycle::Lifecycle;
 use crate::live::{Live, LiveHandle};
 use crate::models::{Cooldowns, HttpClients, Registry};
+use crate::otlp::Exporter;
 use crate::rpc::{Surface, WsLog};
 use crate::services::Services;
 use crate::store::{Store, StoreOptions};
+use crate::telemetry::span::Tracer;
 
 /// Where resting accounts are kept.
 pub(super) const COOLDOWNS: &str = "model-cooldowns";
@@ -61,6 +63,10 @@ pub(super) struct Gateway {
     pub(super) cooldowns: Cooldowns,
     /// The log.
     pub(super) logs: Logs,
+    /// Spans.
+    pub(super) tracer: Tracer,
+    /// Telemetry for a collector.
+    pub(super) exporter: Exporter,
 }
 
 /// Builds everything. Opens the store; binds and spawns nothing.
@@ -111,6 +117,7 @@ pub(super) async fn build(
         storage: Arc::new(store.clone()),
         lag: lag.clone(),
     });
+    let tracer = Tracer::default();
     let runs = AgentRuns::new(AgentRunsDeps {
         store: store.clone(),
         live: live.clone(),
@@ -120,6 +127,7 @@ pub(super) async fn build(
         lifecycle: lifecycle.clone(),
         max_concurrent: max_concurrent(&snapshot),
         raw_stream: wishes.raw_stream,
+        tracer: tracer.clone(),
     });
     let services = Services {
         live,
@@ -148,5 +156,7 @@ pub(super) async fn build(
         http,
         cooldowns,
         logs,
+        tracer,
+        exporter: Exporter::new(snapshot.otlp()),
     })
 }

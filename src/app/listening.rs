@@ -82,6 +82,7 @@ impl Listening {
                 &gateway.grpc_health,
             ),
             fetcher: Fetcher::default(),
+            tracer: gateway.tracer.clone(),
         });
         let settings = ServeSettings {
             limits: Limits {

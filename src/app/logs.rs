@@ -7,7 +7,7 @@ use crate::domain::run::PortFuture;
 use crate::domain::{Fault, FaultKind};
 use crate::settings::RunSettings;
 use crate::telemetry::LogSettings;
-use crate::telemetry::logs::{self, ConsoleStyle, LogControl, Verbosity};
+use crate::telemetry::logs::{self, ConsoleStyle, LogControl, LogMirror, Verbosity};
 use crate::telemetry::redaction::Redaction;
 use crate::telemetry::rolling::FileSettings;
 use crate::telemetry::tail;
@@ -54,6 +54,11 @@ impl Logs {
         self.control.apply(&self.rules.settings(snapshot));
     }
 
+    /// Where lines can be had for export.
+    pub(super) fn mirror(&self) -> LogMirror {
+        self.control.mirror.clone()
+    }
+
     /// The last lines get a moment to reach console and file. Blocking.
     pub(super) fn flush(&self) {
         self.control.flush();
@@ -93,6 +98,7 @@ impl Rules {
                     path: snapshot.paths.expand(path),
                     max_bytes: config.max_file_bytes.unwrap_or(MAX_FILE_BYTES),
                 }),
+            is_exported: snapshot.otlp().logs.is_some(),
         }
     }
 

@@ -196,6 +196,7 @@ impl ReloadTask {
         self.listening.commit(prepared);
         self.gateway.runs.set_max_concurrent(max_concurrent(snapshot));
         self.gateway.logs.apply(snapshot);
+        self.gateway.exporter.apply(snapshot.otlp());
         ConfigReload::Applied {
             generation: snapshot.generation,
             paths: changed,

@@ -20,6 +20,7 @@ use super::{drain, reaper, upkeep};
 use crate::agent::RawStream;
 use crate::config::Snapshot;
 use crate::lifecycle::Phase;
+use crate::otlp::Sources;
 use crate::rpc::WsLog;
 use crate::settings::{RunSettings, WsLogStyle};
 use crate::store::Recovery;
@@ -230,6 +231,15 @@ fn spawn_tasks(gateway: &Gateway, metrics: &MetricsHandle) {
     tasks.spawn(gateway.probes.clone().run(stop.clone()));
     tasks.spawn(gateway.grpc_health.clone().run(stop.clone()));
     tasks.spawn(reaper::run(stop.clone()));
+    let sources = Sources {
+        tracer: gateway.tracer.clone(),
+        logs: gateway.logs.mirror(),
+        metrics: {
+            let metrics = metrics.clone();
+            Arc::new(move || metrics.render())
+        },
+    };
+    tasks.spawn(gateway.exporter.clone().run(sources, stop.clone()));
     upkeep::spawn(gateway, metrics.clone());
 }
 

@@ -10,6 +10,7 @@ use super::model::CallError;
 use super::run::PortFuture;
 use crate::base::AgentId;
 use crate::config::EmbeddingSettings;
+use crate::telemetry::trace::TraceContext;
 
 /// What is embedded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,8 +49,8 @@ pub struct EmbeddingCall {
     pub base64: bool,
     /// The client's name for its end user.
     pub user: Option<String>,
-    /// `traceparent` header value for the provider request.
-    pub traceparent: Option<String>,
+    /// What the provider request names as its parent.
+    pub trace: Option<TraceContext>,
 }
 
 /// A vector in the form that the provider gave it, so that no digit is lost on the way.
@@ -83,6 +84,6 @@ pub trait Embedder: Send + Sync {
         &'a self,
         agent: &'a AgentId,
         settings: &'a EmbeddingSettings,
-        call: &'a EmbeddingCall,
+        call: EmbeddingCall,
     ) -> PortFuture<'a, Result<Embeddings, Fault>>;
 }

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::{Message, Seal};
+use crate::telemetry::trace::TraceContext;
 
 /// `provider/model`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -76,8 +77,8 @@ pub struct ModelCall {
     pub sampling: Arc<Sampling>,
     /// Whether deltas are wanted. If not, a provider may answer in one piece.
     pub stream: bool,
-    /// `traceparent` header value for the provider request.
-    pub traceparent: Option<String>,
+    /// What the provider request names as its parent.
+    pub trace: Option<TraceContext>,
 }
 
 impl ModelCall {

@@ -13,6 +13,7 @@ use super::model::{CallErrorClass, FinishReason, ModelRef, Sampling, ToolChoice,
 use super::{Fault, Message, Part, ToolCall};
 use crate::base::{AgentId, ConnId, DeviceId, RunId, SessionKey};
 use crate::config::types::agents::Thinking;
+use crate::telemetry::trace::TraceContext;
 
 /// Boxed future of a port method.
 pub type PortFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -118,8 +119,8 @@ pub struct RunRequest {
     pub timeout: Option<Duration>,
     /// WebSocket owner, if any.
     pub owner: Option<RunOwner>,
-    /// Incoming `traceparent`.
-    pub traceparent: Option<String>,
+    /// What the run is part of.
+    pub trace: Option<TraceContext>,
 }
 
 /// Why a run failed.

@@ -20,7 +20,7 @@ mod target;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, Response, header};
+use http::{HeaderMap, HeaderName, Response, header};
 
 pub(super) use self::inputs::Inputs;
 pub(super) use self::outcome::{fault as outcome_fault, vanished};
@@ -36,7 +36,11 @@ use crate::base::RunId;
 use crate::domain::run::{RunRequest, RunSource};
 use crate::domain::{Fault, FaultKind, Principal, Scope};
 use crate::models::client::{Dialogue, Turn};
+use crate::telemetry::trace::TraceContext;
 use crate::wire::bulk;
+
+/// The header of W3C Trace Context.
+pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A request that was let in, with its body.
 pub(super) struct Admitted {
@@ -179,12 +183,11 @@ pub(super) fn run_request(target: Target, turn: &Turn, dialogue: Dialogue, heade
         stream: turn.stream,
         timeout: None,
         owner: None,
-        traceparent: traceparent(headers),
+        trace: trace(headers),
     }
 }
 
-/// The caller's trace, as sent.
-pub(super) fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
-    Some(value.to_owned())
+/// What the request's work is part of: the span of the request, or what the caller said if there is none.
+pub(super) fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    TraceContext::parse(headers.get(TRACEPARENT)?.to_str().ok()?)
 }

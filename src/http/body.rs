@@ -7,13 +7,19 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
+use crate::telemetry::span::Span;
+
 /// Errors of streamed bodies; they end the connection.
 pub type BodyError = Box<dyn Error + Send + Sync>;
 
 type Stream = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>;
 
 /// A response body.
-pub struct Body(Kind);
+pub struct Body {
+    kind: Kind,
+    /// Ends with the body.
+    _span: Option<Span>,
+}
 
 enum Kind {
     Empty,
@@ -24,12 +30,12 @@ enum Kind {
 impl Body {
     /// No body.
     pub const fn empty() -> Self {
-        Self(Kind::Empty)
+        Self::of(Kind::Empty)
     }
 
     /// One piece.
     pub fn full(bytes: impl Into<Bytes>) -> Self {
-        Self(Kind::Full(bytes.into()))
+        Self::of(Kind::Full(bytes.into()))
     }
 
     /// Whatever `body` yields.
@@ -37,7 +43,19 @@ impl Body {
     where
         B: http_body::Body<Data = Bytes, Error = BodyError> + Send + 'static,
     {
-        Self(Kind::Stream(Box::pin(body)))
+        Self::of(Kind::Stream(Box::pin(body)))
+    }
+
+    const fn of(kind: Kind) -> Self {
+        Self { kind, _span: None }
+    }
+
+    /// The same, as the end of the work that `span` stands for.
+    pub(super) fn within(self, span: Span) -> Self {
+        Self {
+            _span: Some(span),
+            ..self
+        }
     }
 }
 
@@ -46,7 +64,7 @@ impl http_body::Body for Body {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        match &mut self.0 {
+        match &mut self.kind {
             Kind::Stream(stream) => stream.as_mut().poll_frame(cx),
             Kind::Empty => Poll::Ready(None),
             whole @ Kind::Full(_) => match std::mem::replace(whole, Kind::Empty) {
@@ -57,7 +75,7 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.0 {
+        match &self.kind {
             Kind::Empty => true,
             Kind::Full(bytes) => bytes.is_empty(),
             Kind::Stream(stream) => stream.is_end_stream(),
@@ -65,7 +83,7 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.kind {
             Kind::Empty => SizeHint::with_exact(0),
             Kind::Full(bytes) => SizeHint::with_exact(u64::try_from(bytes.len()).unwrap_or(u64::MAX)),
             Kind::Stream(stream) => stream.size_hint(),

@@ -73,16 +73,14 @@ async fn run(exchange: &Exchange<'_>, headers: &HeaderMap, admitted: &Admitted) 
         dimensions: turn.dimensions.or(settings.dimensions),
         base64: turn.base64,
         user: turn.user,
-        traceparent: agent_call::traceparent(headers),
+        trace: agent_call::trace(headers),
     };
+    let count = call.input.len();
     let embedder = &exchange.surface.ports.embedder;
-    let answer = embedder
-        .embed(&agent, &settings, &call)
-        .await
-        .map_err(Refusal::of_run)?;
+    let answer = embedder.embed(&agent, &settings, call).await.map_err(Refusal::of_run)?;
     let (model, base64) = (turn.model, turn.base64);
     let work = move || list(&model, &answer, base64);
-    let bytes = if call.input.len() < MANY {
+    let bytes = if count < MANY {
         work()
     } else {
         tokio::task::spawn_blocking(work).await.ok().flatten()

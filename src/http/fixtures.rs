@@ -33,6 +33,7 @@ use crate::live::{Live, LiveHandle};
 use crate::models::Registry;
 use crate::models::client::call_fault;
 use crate::store::{Store, StoreOptions};
+use crate::telemetry::span::Tracer;
 
 /// Knows the bearer values `admin`, `writer` and `reader`; with mode `none` everybody is `admin`.
 pub struct Gate;
@@ -149,13 +150,13 @@ impl Embedder for Direct {
         &'a self,
         _agent: &'a AgentId,
         settings: &'a EmbeddingSettings,
-        call: &'a EmbeddingCall,
+        call: EmbeddingCall,
     ) -> PortFuture<'a, Result<Embeddings, Fault>> {
         let models = Arc::clone(&self.0.load().models);
         Box::pin(async move {
             let refused = |error: CallError| call_fault(error.class, error.message, error.retry_after);
             let provider = models.embedder(settings).map_err(refused)?;
-            provider.embed(call).await.map_err(refused)
+            provider.embed(&call).await.map_err(refused)
         })
     }
 }
@@ -256,6 +257,7 @@ impl Rig {
             grpc: Routes::default(),
             // Links lead to servers of the tests, which are on this machine.
             fetcher: Fetcher::with_rule(|address| address != IpAddr::from([127, 0, 0, 9])),
+            tracer: Tracer::default(),
         });
         Self {
             surface,

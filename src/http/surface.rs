@@ -11,7 +11,7 @@ use http::header::{self, HeaderMap};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 
 use super::access::{self, Gatekeeper};
-use super::agent_call::{Inputs, Slots};
+use super::agent_call::{self, Inputs, Slots, TRACEPARENT};
 use super::body::BodyError;
 use super::cors::Grant;
 use super::grpc::{self, Grpc};
@@ -33,6 +33,7 @@ use crate::lifecycle::Lifecycle;
 use crate::live::{Live, LiveHandle};
 use crate::store::Store;
 use crate::telemetry::requests::HttpRequests;
+use crate::telemetry::span::{Span, SpanKind, Tracer};
 
 /// Renders all metrics as Prometheus text.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
@@ -64,6 +65,8 @@ pub struct Ports {
     pub grpc: tonic::service::Routes,
     /// Follows links in requests.
     pub fetcher: Fetcher,
+    /// Spans.
+    pub tracer: Tracer,
 }
 
 pub(super) struct Inner {
@@ -109,7 +112,7 @@ impl Surface {
     }
 
     /// Answers one request.
-    pub async fn answer<B>(&self, peer: Peer, request: Request<B>) -> Response<Body>
+    pub async fn answer<B>(&self, peer: Peer, mut request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + 'static,
         B::Error: Into<BodyError>,
@@ -124,6 +127,7 @@ impl Surface {
             method_label(request.method()),
         );
         let page = exchange.page.clone();
+        let mut span = self.0.span(method, route, request.headers_mut());
         let answer = AssertUnwindSafe(self.dispatch(&exchange, request, &id))
             .catch_unwind()
             .await;
@@ -131,9 +135,19 @@ impl Surface {
             tracing::error!(target: "http", request_id = ?id, "a handler panicked");
             reply::text(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
         });
+        let status = response.status();
         self.0
             .requests
-            .answered(route, method, response.status().as_u16(), began.elapsed());
+            .answered(route, method, status.as_u16(), began.elapsed());
+        if let Some(mut span) = span.take() {
+            span.set("http.response.status_code", u64::from(status.as_u16()));
+            if status.is_server_error() {
+                span.fail("server_error");
+            }
+            if span.is_recorded() {
+                response = response.map(|body| body.within(span));
+            }
+        }
         let draining = self.0.ports.lifecycle.is_draining();
         let headers = response.headers_mut();
         reply::put_security_headers(headers, hsts.as_ref());
@@ -177,6 +191,29 @@ impl Inner {
             peer,
             page,
         }
+    }
+
+    /// The span of a request that works for somebody, now the parent of what the request does. Probes and pages have
+    /// none: there are many, and they tell nothing.
+    fn span(&self, method: &'static str, route: &'static str, headers: &mut HeaderMap) -> Option<Span> {
+        if !route.starts_with("/v1/") {
+            return None;
+        }
+        let parent = agent_call::trace(headers);
+        let mut span = self
+            .ports
+            .tracer
+            .start(format!("{method} {route}"), SpanKind::Server, parent);
+        if span.context() != parent {
+            headers.remove(TRACEPARENT);
+            let own = span
+                .context()
+                .and_then(|own| HeaderValue::try_from(own.to_string()).ok());
+            headers.extend(own.map(|own| (TRACEPARENT, own)));
+        }
+        span.set("http.request.method", method);
+        span.set("http.route", route);
+        Some(span)
     }
 
     /// Settings of this generation.

@@ -136,7 +136,7 @@ mod tests {
             parallel_tool_calls: None,
             sampling: Arc::default(),
             stream,
-            traceparent: None,
+            trace: None,
         }
     }
 

@@ -140,8 +140,10 @@ impl OpenAiEmbeddings {
         .map_err(|error| self.error(CallErrorClass::BadRequest, &error.to_string()))?;
         let mut request = Request::new(Method::POST, self.endpoint.clone());
         *request.headers_mut() = self.headers.clone();
-        let trace = call.traceparent.as_deref();
-        if let Some(value) = trace.and_then(|text| HeaderValue::from_str(text).ok()) {
+        if let Some(value) = call
+            .trace
+            .and_then(|trace| HeaderValue::try_from(trace.to_string()).ok())
+        {
             request
                 .headers_mut()
                 .insert(HeaderName::from_static("traceparent"), value);

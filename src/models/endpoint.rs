@@ -212,9 +212,8 @@ impl Endpoint {
         headers.insert(ACCEPT, HeaderValue::from_static(outgoing.accept));
         headers.extend(outgoing.headers);
         if let Some(value) = call
-            .traceparent
-            .as_deref()
-            .and_then(|text| HeaderValue::from_str(text).ok())
+            .trace
+            .and_then(|trace| HeaderValue::try_from(trace.to_string()).ok())
         {
             headers.insert(HeaderName::from_static("traceparent"), value);
         }

@@ -30,7 +30,7 @@ pub(super) fn greeting(model: &str) -> ModelCall {
         parallel_tool_calls: None,
         sampling: Arc::default(),
         stream: true,
-        traceparent: None,
+        trace: None,
     }
 }
 

@@ -229,7 +229,7 @@ mod tests {
             parallel_tool_calls: None,
             sampling: Arc::default(),
             stream: true,
-            traceparent: None,
+            trace: None,
         }
     }
 

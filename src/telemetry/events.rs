@@ -206,6 +206,43 @@ impl SessionState {
     }
 }
 
+/// What became of telemetry that is sent elsewhere. `signal`: `traces`, `metrics` or `logs`.
+#[derive(Debug, Clone, Copy)]
+pub enum ExporterState {
+    /// A request was accepted.
+    Sent {
+        /// Signal.
+        signal: &'static str,
+    },
+    /// A request was given up, with everything in it.
+    Failed {
+        /// Signal.
+        signal: &'static str,
+        /// Class of the failure.
+        reason: &'static str,
+    },
+    /// Items did not fit into the queue, or the receiver would not have them.
+    Dropped {
+        /// Signal.
+        signal: &'static str,
+        /// How many.
+        items: u64,
+    },
+}
+
+impl ExporterState {
+    /// Records it.
+    pub fn emit(self) {
+        let (signal, status, reason, count) = match self {
+            Self::Sent { signal } => (signal, "sent", "none", 1),
+            Self::Failed { signal, reason } => (signal, "failed", reason, 1),
+            Self::Dropped { signal, items } => (signal, "dropped", "queue_full", items),
+        };
+        metrics::counter!(names::EXPORTER, "exporter" => "otlp", "reason" => reason, "signal" => signal, "status" => status)
+            .increment(count);
+    }
+}
+
 /// A configuration change was judged.
 #[derive(Debug, Clone, Copy)]
 pub enum ConfigReload<'a> {

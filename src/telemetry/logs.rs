@@ -3,6 +3,7 @@
 
 mod console;
 mod layer;
+mod mirror;
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
@@ -17,6 +18,7 @@ use tracing_subscriber::{EnvFilter, reload};
 
 use self::console::StandardError;
 use self::layer::GatewayLayer;
+pub use self::mirror::LogMirror;
 use super::redaction::Redaction;
 use super::ring::LogRing;
 use super::rolling::{FileSettings, Rolling};
@@ -106,6 +108,8 @@ pub struct LogSettings {
     pub redaction: Redaction,
     /// The log file, if there is one.
     pub file: Option<FileSettings>,
+    /// Whether lines of the file's level are exported.
+    pub is_exported: bool,
 }
 
 struct LogFile {
@@ -133,6 +137,8 @@ pub struct LogControl {
     refused: Arc<Mutex<Option<FileSettings>>>,
     /// The newest lines.
     pub ring: LogRing,
+    /// Where lines go besides.
+    pub mirror: LogMirror,
 }
 
 impl LogControl {
@@ -176,6 +182,7 @@ impl LogControl {
 /// Installs the subscriber of the process.
 pub fn install(settings: &LogSettings) -> LogControl {
     let ring = LogRing::default();
+    let mirror = LogMirror::default();
     let (filter, handle) = reload::Layer::new(filter(settings));
     let active = Arc::new(ArcSwap::from_pointee(active(settings, None)));
     let console = LineFile::start(StandardError(Arc::clone(&active))).ok();
@@ -183,6 +190,7 @@ pub fn install(settings: &LogSettings) -> LogControl {
         active: Arc::clone(&active),
         console: console.clone(),
         ring: ring.clone(),
+        mirror: mirror.clone(),
     };
     // A second installation in one process (tests) keeps the first subscriber.
     if tracing_subscriber::registry()
@@ -199,15 +207,17 @@ pub fn install(settings: &LogSettings) -> LogControl {
         console,
         refused: Arc::default(),
         ring,
+        mirror,
     };
     control.apply(settings);
     control
 }
 
 fn filter(settings: &LogSettings) -> EnvFilter {
-    let most = match settings.file {
-        Some(_) => settings.console_level.max(settings.file_level),
-        None => settings.console_level,
+    let most = if settings.file.is_some() || settings.is_exported {
+        settings.console_level.max(settings.file_level)
+    } else {
+        settings.console_level
     };
     // Libraries speak only when something is wrong; our own targets follow the level.
     EnvFilter::try_new(format!(

@@ -66,6 +66,7 @@ metrics_table! {
     READY = Gauge "openclaw_ready" [] "1 if readiness is true.";
     STORE_COMMITS = Counter "openclaw_store_commits_total" [] "Transactions that reached the disk.";
     STORE_BYTES = Gauge "openclaw_store_bytes" [] "Size of the state database.";
+    EXPORTER = Counter "openclaw_telemetry_exporter_total" ["exporter", "reason", "signal", "status"] "Telemetry sent elsewhere: requests sent and failed, items dropped.";
     SERIES_DROPPED = Counter "openclaw_prometheus_series_dropped_total" [] "Series that were refused because there are too many.";
     MEMORY_RSS = Bytes "openclaw_memory_rss_bytes" [] "Resident memory over time.";
     MEMORY_BYTES = Gauge "openclaw_memory_bytes" ["kind"] "Memory of the process.";

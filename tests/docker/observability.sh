@@ -7,6 +7,8 @@ make_images prom/prometheus:v3.5.0 otel/opentelemetry-collector-contrib:0.155.0
 check "alerts fire on what they are for" docker run --rm --entrypoint promtool -v "$PWD/deploy/prometheus:/etc/prometheus:ro" \
   -v "$PWD/tests/docker/alerts.yml:/alerts.yml:ro" prom/prometheus:v3.5.0 test rules /alerts.yml
 
+# As docs/observability.md says for traces; shorter, so that nobody waits.
+export OTEL_EXPORTER_OTLP_ENDPOINT=http://otel-collector:4318
 export COMPOSE_PROFILES=observability PROMETHEUS_PUBLISH=127.0.0.1:0 OTLP_PUBLISH=127.0.0.1:0 GRAFANA_PUBLISH=127.0.0.1:0
 services=(gateway prometheus otel-collector)
 grafana_image="$(docker compose config --format json | field services.grafana.image)"
@@ -53,6 +55,8 @@ panels() { python3 "$WORK/panels.py" "$prometheus" deploy/grafana/dashboards/ope
 # Rates need a second scrape.
 until_ok 60 panels && ok "dashboard: $(cat "$WORK/panels.log")" || bad "dashboard: $(cat "$WORK/panels.log")"
 
+traced() { grep -qE 'Traces.*"spans": *[0-9]' <<<"$(compose logs otel-collector 2>&1)"; }
+until_ok 20 traced && ok "the collector gets the gateway's traces" || bad "the collector gets the gateway's traces: $(compose logs otel-collector 2>&1 | tail -3)"
 otlp="http://$(compose port otel-collector 4318)"
 stamp="$(date +%s)000000000"
 same "the collector takes OTLP" 200 "$(status "$otlp/v1/metrics" -H 'Content-Type: application/json' -d '{"resourceMetrics":[{"scopeMetrics":[{"metrics":[{"name":"beside_the_gateway","gauge":{"dataPoints":[{"asDouble":1,"timeUnixNano":"'"$stamp"'"}]}}]}]}]}')"
@@ -66,4 +70,4 @@ else
   skip "Grafana: its image is not to be had here"
 fi
 compose_down >/dev/null 2>&1
-unset COMPOSE_PROFILES
+unset COMPOSE_PROFILES OTEL_EXPORTER_OTLP_ENDPOINT

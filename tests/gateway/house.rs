@@ -21,6 +21,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("documents", 4),
     ("sessions", 4),
     ("models", 4),
+    ("otlp", 4),
     ("live", 5),
     ("agent", 6),
     ("channels", 6),

@@ -32,6 +32,7 @@ mod http;
 mod lifecycle;
 mod metrics;
 mod openai;
+mod otlp;
 mod provider_faults;
 mod responses;
 mod run_flags;

@@ -2,6 +2,7 @@
 //!
 //! Nothing here sleeps for a fixed time: waiting is polling with a bound ([`eventually`]).
 
+pub mod collector;
 pub mod dialects;
 pub mod gateway;
 pub mod model;

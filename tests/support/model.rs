@@ -36,6 +36,8 @@ pub struct Seen {
     pub body: Value,
     /// The `authorization` header.
     pub authorization: Option<String>,
+    /// The `traceparent` header.
+    pub traceparent: Option<String>,
     /// The credential, from whichever header it came in.
     pub key: String,
 }
@@ -271,6 +273,9 @@ pub(super) fn script(shared: &Shared, headers: &HeaderMap, body: &Value) -> (Str
     let seen = Seen {
         body: body.clone(),
         authorization: authorization.map(|value| value.to_str().unwrap().to_owned()),
+        traceparent: headers
+            .get("traceparent")
+            .map(|value| value.to_str().unwrap().to_owned()),
         key,
     };
     shared.seen.lock().unwrap().push(seen);

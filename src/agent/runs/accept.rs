@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use super::{AgentRuns, record_of, store_fault};
 use crate::agent::lane::Place;
 use crate::agent::request;
+use crate::agent::spans;
 use crate::agent::table::{ActiveRun, Progress};
 use crate::agent::task::{RunTask, begin_command};
 use crate::base::RunId;
@@ -232,12 +233,14 @@ impl AgentRuns {
 
     fn task(
         &self,
-        request: RunRequest,
+        mut request: RunRequest,
         active: Arc<ActiveRun>,
         place: Option<Place>,
         began: Option<BeganRun>,
         follower: Option<mpsc::Sender<RunEvent>>,
     ) -> RunTask {
+        let span = spans::run(&self.0.tracer, &request);
+        request.trace = span.context();
         RunTask {
             inner: Arc::clone(&self.0),
             live: self.0.live.load(),
@@ -246,6 +249,7 @@ impl AgentRuns {
             place,
             began,
             follower,
+            span,
         }
     }
 

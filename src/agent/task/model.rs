@@ -58,6 +58,7 @@ impl RunTask {
             cancel: &self.active.cancel,
             raw_stream: self.inner.raw_stream.as_ref(),
             clock: self.inner.clock.as_ref(),
+            tracer: &self.inner.tracer,
         };
         let deadline = self.request.timeout.or(profile.run_timeout);
         let work = AssertUnwindSafe(turn.run(emitter, produced)).catch_unwind();

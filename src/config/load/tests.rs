@@ -633,7 +633,7 @@ fn a_usual_file_loads_with_nothing_but_the_note_about_unused_keys() {
     assert_eq!(
         snapshot.warnings[0].message,
         "accepted and without effect in this gateway: agents.defaults.heartbeat, agents.defaults.skipBootstrap, browser, \
-         diagnostics, discovery, hooks, models.mode, update"
+         discovery, hooks, models.mode, update"
     );
     assert_eq!(snapshot.agents.len(), 2);
     assert_eq!(snapshot.agents[0].allowed_models, ["mock/m1"]);

@@ -37,8 +37,8 @@ impl Default for Diagnostics {
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Otel {
-    /// Whether anything is exported.
-    pub enabled: bool,
+    /// Whether anything is exported; absent: if `OTEL_EXPORTER_OTLP_ENDPOINT` (or that of a signal) is set.
+    pub enabled: Option<bool>,
     /// Collector URL for all signals.
     pub endpoint: Option<String>,
     /// Collector URL for traces only.
@@ -59,10 +59,10 @@ pub struct Otel {
     pub metrics: Option<bool>,
     /// Export logs; absent: no.
     pub logs: Option<bool>,
-    /// Part of root spans that is kept.
+    /// Part of the traces that begin here and are kept.
     #[schemars(range(min = 0.0, max = 1.0))]
     pub sample_rate: Option<f64>,
-    /// Time between exports, ms.
+    /// Time between exports of metrics, ms; at least 1,000.
     pub flush_interval_ms: Option<u64>,
     /// Whether message content goes into spans.
     pub capture_content: Option<CaptureContent>,

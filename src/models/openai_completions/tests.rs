@@ -22,7 +22,7 @@ fn call(stream: bool) -> ModelCall {
         parallel_tool_calls: None,
         sampling: Arc::default(),
         stream,
-        traceparent: None,
+        trace: None,
     }
 }
 

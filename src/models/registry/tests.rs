@@ -47,7 +47,7 @@ async fn refusal(registry: &Registry, provider: &str) -> CallError {
         parallel_tool_calls: None,
         sampling: Arc::default(),
         stream: false,
-        traceparent: None,
+        trace: None,
     };
     let Err(error) = registry.provider(provider).unwrap().call(&call).await else {
         panic!("the call should be refused");

@@ -13,6 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::Active;
 use super::console;
+use super::mirror::LogMirror;
 use crate::base::line_file::LineFile;
 use crate::telemetry::ring::LogRing;
 
@@ -22,6 +23,7 @@ pub(super) struct GatewayLayer {
     /// Standard error; `None`: the system had no thread for it, so lines are written where they arise.
     pub(super) console: Option<LineFile>,
     pub(super) ring: LogRing,
+    pub(super) mirror: LogMirror,
 }
 
 /// What an event says.
@@ -138,10 +140,11 @@ where
                     .unwrap_or_default(),
             }
         }
-        if active.file_level.shows(level)
-            && let Some(file) = &active.file
-        {
-            file.lines.push(line.clone());
+        if active.file_level.shows(level) {
+            self.mirror.push(subsystem, &line);
+            if let Some(file) = &active.file {
+                file.lines.push(line.clone());
+            }
         }
         self.ring.push(line);
     }

@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::*;
+use crate::telemetry::trace::TraceContext;
 
 const SSE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
 const CHUNK: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"half\"}}]}\n\n";
@@ -132,7 +133,7 @@ async fn a_stream_is_read_and_the_request_carries_key_headers_and_trace() {
     );
     let mut double = Double::start(&[&answer], false).await;
     let mut call = call(true);
-    call.traceparent = Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into());
+    call.trace = TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
     assert_eq!(run(&double.provider(None), &call).await, ["text half", "finish stop"]);
     let request = double.requests.recv().await.unwrap();
     for part in [

@@ -47,7 +47,7 @@ pub(super) async fn agent(ctx: RequestCtx, params: Agent) -> MethodResult {
         stream: true,
         timeout: send::deadline(params.timeout.map(Duration::from_secs)),
         owner: Some(owner(&ctx)),
-        traceparent: None,
+        trace: None,
     };
     match ctx.services.runs.submit(request).await? {
         Accepted::New { accepted_at_ms } => {

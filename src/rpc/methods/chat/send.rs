@@ -81,7 +81,7 @@ pub(in crate::rpc::methods) async fn submit(ctx: &RequestCtx, outgoing: Outgoing
         stream: true,
         timeout: deadline(outgoing.timeout_ms.map(Duration::from_millis)),
         owner: Some(owner(ctx)),
-        traceparent: None,
+        trace: None,
     };
     ctx.services.runs.submit(request).await
 }
