@@ -7,6 +7,7 @@
 mod accept;
 mod bind;
 mod connection;
+mod framing;
 mod pace;
 mod socket;
 #[cfg(test)]

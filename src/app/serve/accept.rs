@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Terms, drive, within};
-use super::pace::Pace;
 use super::socket::{Socket, Stream};
 use super::{Handler, ServeSettings, Shared};
 
@@ -109,7 +108,6 @@ async fn serve<H: Handler>(
         }
     };
     drop(settings);
-    let pace = Arc::new(Pace::new());
     let terms = Terms {
         peer,
         secure: matches!(stream, Stream::Tls(_)),
@@ -117,7 +115,7 @@ async fn serve<H: Handler>(
         graceful: shared.graceful.clone(),
         force: shared.force.clone(),
     };
-    drive(Socket::new(stream, Arc::clone(&pace), slot), pace, terms, handler).await;
+    drive(Socket::new(stream, slot), terms, handler).await;
 }
 
 /// Socket options. A socket without them still works, so failures are not fatal.

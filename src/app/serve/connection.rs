@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Version};
+use http::{HeaderValue, Request, Response, StatusCode, Version, header};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use tokio_util::sync::CancellationToken;
 
+use super::framing::Length;
 use super::pace::{Deadlines, Pace, Verdict};
 use super::socket::Socket;
 use super::{Handler, Limits};
@@ -64,7 +65,8 @@ pub(super) fn protocol(limits: &Limits) -> Builder<TokioExecutor> {
 }
 
 /// Serves the connection until it ends, is told to, or breaks a deadline.
-pub(super) async fn drive<H: Handler>(socket: Socket, pace: Arc<Pace>, terms: Terms, handler: H) {
+pub(super) async fn drive<H: Handler>(socket: Socket, terms: Terms, handler: H) {
+    let (pace, framing) = (Arc::clone(socket.pace()), Arc::clone(socket.framing()));
     let builder = protocol(&terms.limits);
     let peer = Peer {
         addr: terms.peer,
@@ -77,11 +79,22 @@ pub(super) async fn drive<H: Handler>(socket: Socket, pace: Arc<Pace>, terms: Te
     let service = {
         let pace = Arc::clone(&pace);
         service_fn(move |request: Request<Incoming>| {
+            let length = framing.judge(&request);
             pace.begin(request.version() == Version::HTTP_2);
             let busy = Busy(Arc::clone(&pace));
-            let handler = handler.clone();
+            let (handler, framing) = (handler.clone(), Arc::clone(&framing));
             async move {
-                let response = handler.handle(peer, request).await;
+                let mut response = match length {
+                    Length::Ambiguous => ambiguous(),
+                    Length::Clear | Length::Unseen => handler.handle(peer, request).await,
+                };
+                if length != Length::Clear {
+                    let close = HeaderValue::from_static("close");
+                    response.headers_mut().insert(header::CONNECTION, close);
+                }
+                if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                    framing.changes();
+                }
                 Ok::<_, Infallible>(response.map(|body| Tracked { body, _busy: busy }))
             }
         })
@@ -117,6 +130,15 @@ pub(super) async fn drive<H: Handler>(socket: Socket, pace: Arc<Pace>, terms: Te
             },
         }
     }
+}
+
+/// Nobody knows where the request ends, so nobody is asked what it wants.
+fn ambiguous() -> Response<Body> {
+    let mut response = Response::new(Body::full("Content-Length and Transfer-Encoding exclude each other\n"));
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
 }
 
 /// Ends a request's time in flight when dropped.

@@ -21,6 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_rustls::server::TlsStream;
 
+use super::framing::Framing;
 use super::pace::Pace;
 
 /// From the end of the peer's side to giving up on the request at work. A closed socket looks the same, and its run must
@@ -52,6 +53,7 @@ struct Linger {
 pub(super) struct Socket {
     stream: Stream,
     pace: Arc<Pace>,
+    framing: Arc<Framing>,
     /// Runs while the peer's side has ended and a request is at work.
     half_closed: Option<Pin<Box<Sleep>>>,
     linger: Option<Linger>,
@@ -60,14 +62,25 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(stream: Stream, pace: Arc<Pace>, slot: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(stream: Stream, slot: OwnedSemaphorePermit) -> Self {
         Self {
             stream,
-            pace,
+            pace: Arc::new(Pace::new()),
+            framing: Arc::new(Framing::new()),
             half_closed: None,
             linger: None,
             _slot: slot,
         }
+    }
+
+    /// What the connection is doing.
+    pub(super) fn pace(&self) -> &Arc<Pace> {
+        &self.pace
+    }
+
+    /// The head that is arriving.
+    pub(super) fn framing(&self) -> &Arc<Framing> {
+        &self.framing
     }
 }
 
@@ -95,6 +108,9 @@ impl AsyncRead for Socket {
             let has_room = buf.remaining() > 0;
             ready!(this.stream.poll_read(cx, buf))?;
             if let Some(new @ [_, ..]) = buf.filled().get(before..) {
+                if !this.pace.is_busy() {
+                    this.framing.received(new);
+                }
                 this.pace.received(new);
                 return Poll::Ready(Ok(()));
             }

@@ -215,6 +215,28 @@ async fn ambiguous_framing_is_refused() {
         assert!(answer.starts_with("HTTP/1.1 400"), "{framing:?}: {answer}");
         assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{framing:?}: {answer}");
     }
+    // No handler was asked: this route answers 200 to anybody.
+    let head = "GET /healthz HTTP/1.1\r\nHost: x\r\n";
+    let both = "Transfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n";
+    let answer = served.exchange(&format!("{head}{both}{head}\r\n")).await;
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && !answer.contains("200 OK"),
+        "{answer}"
+    );
+    // Behind another request the head is not seen; then it is the last one.
+    let answer = served.exchange(&format!("{head}\r\n{head}{both}{head}\r\n")).await;
+    assert_eq!(answer.matches("HTTP/1.1 200").count(), 2, "{answer}");
+}
+
+#[tokio::test]
+async fn a_body_in_chunks_keeps_its_connection() {
+    let served = Served::new(Rig::on(Vec::new()), Limits::default()).await;
+    let chunked = "GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n";
+    let mut stream = served.open(chunked).await;
+    read_until(&mut stream, "ok").await;
+    let last = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(last.as_bytes()).await.unwrap();
+    assert!(read_all(&mut stream).await.starts_with("HTTP/1.1 200"));
 }
 
 #[tokio::test]
