@@ -72,6 +72,9 @@ def notes(variant):
         require(name in names or name == given, f"{kind}{name} does not exist")
     space = yaml.safe_load(variant.read_text()).get("namespaceOverride", "ns")
     require(f"kubectl -n {space} rollout status" in text, f"no next command in:\n{text}")
+    plain = [one["name"] for one in yaml.safe_load(variant.read_text()).get("extraEnv", []) if "value" in one and one["name"].endswith("_KEY")]
+    warned = re.findall(r"extraEnv has (\w+) as text", text)
+    require(warned == plain, f"warned of {warned}, not of {plain}")
     has_test = any("helm.sh/hook" in one["metadata"].get("annotations", {}) for one in made)
     require(("helm -n ns test demo" in text) == has_test, f"helm test is offered and not there, or the other way round:\n{text}")
 
