@@ -27,7 +27,7 @@ import yaml
 
 import image
 from common import CHART, KUSTOMIZE, ROOT, Failed, Report, need, require, run, until
-from doubles import Load, Model, Unreachable, request, says
+from doubles import Collector, Load, Model, Unreachable, request, says
 
 NAMESPACE = "openclaw-test"
 PLAIN_NAMESPACE = "openclaw"
@@ -246,6 +246,27 @@ def secret_rotated_live(release):
     release.helm("upgrade")
     require(release.token() == new, "helm upgrade put another token into the Secret")
     return f"in force {took:.2f} s after the Secret" + after_file(release, "auth", "secret", wall)
+
+
+def telemetry_reaches_a_collector(release):
+    """Switched on by the ConfigMap; the caller's trace arrives, and nothing of what was said."""
+    good, before, collector = release.config(), release.identity(), Collector()
+    otel = {"enabled": True, "endpoint": f"http://{HOST}:{collector.port}", "metrics": False}
+    at = release.put_config({**good, "diagnostics": {"otel": otel}})
+    trace = os.urandom(16)
+    headers = {"traceparent": f"00-{trace.hex()}-{os.urandom(8).hex()}-01"}
+
+    def arrived():
+        status, body = request(*release.address(), "/v1/chat/completions", says("trace me"), release.token(), headers)
+        require(status == 200, body)
+        return collector.has("/v1/traces", trace)
+
+    until("the caller's trace", 150, arrived, 0.5)
+    took = time.monotonic() - at
+    require(not collector.has("/v1/traces", b"trace me"), "what was said is in the trace")
+    release.put_config(good)
+    require(before == release.identity(), "the pod was restarted")
+    return f"a trace arrived {took:.1f} s after the ConfigMap"
 
 
 def broken_config_keeps_the_last_good(release):
@@ -649,6 +670,7 @@ def main():
     report.check("helm upgrade with the same values changes nothing", same_values_change_nothing, release)
     report.check("a ConfigMap change is applied under load", config_applied_live, release)
     report.check("a rotated Secret is in force", secret_rotated_live, release)
+    report.check("telemetry reaches a collector", telemetry_reaches_a_collector, release)
     report.check("a broken ConfigMap changes nothing and says so", broken_config_keeps_the_last_good, release)
     report.check("a required channel decides readiness", a_required_channel_decides_readiness, release)
     report.check("a run in flight ends before its pod", a_run_in_flight_ends_before_the_pod, release, model)

@@ -1,4 +1,4 @@
-"""A scripted model provider that pods can reach, and clients that load a gateway and count."""
+"""A scripted model provider and a collector that pods can reach, and clients that load a gateway and count."""
 
 import http.client
 import http.server
@@ -61,6 +61,36 @@ class Model:
 
 def text_of(content):
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+class Collector:
+    """Takes OTLP over HTTP and keeps what it got."""
+
+    def __init__(self):
+        collector = self
+        self.lock, self.got = threading.Lock(), []
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                with collector.lock:
+                    collector.got.append((self.path, body))
+                self.send_response(200)
+                self.send_header("content-type", "application/x-protobuf")
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("0.0.0.0", 0), Handler)
+        self.port = self.server.server_port
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def has(self, path, content):
+        """Whether anything posted to `path` holds these bytes."""
+        with self.lock:
+            return any(content in body for to, body in self.got if to == path)
 
 
 class Unreachable(OSError):
