@@ -127,7 +127,7 @@ impl Surface {
             method_label(request.method()),
         );
         let page = exchange.page.clone();
-        let mut span = self.0.span(method, route, request.headers_mut());
+        let span = self.0.span(method, route, request.headers_mut());
         let answer = AssertUnwindSafe(self.dispatch(&exchange, request, &id))
             .catch_unwind()
             .await;
@@ -139,7 +139,7 @@ impl Surface {
         self.0
             .requests
             .answered(route, method, status.as_u16(), began.elapsed());
-        if let Some(mut span) = span.take() {
+        if let Some(mut span) = span {
             span.set("http.response.status_code", u64::from(status.as_u16()));
             if status.is_server_error() {
                 span.fail("server_error");
@@ -196,7 +196,7 @@ impl Inner {
     /// The span of a request that works for somebody, now the parent of what the request does. Probes and pages have
     /// none: there are many, and they tell nothing.
     fn span(&self, method: &'static str, route: &'static str, headers: &mut HeaderMap) -> Option<Span> {
-        if !route.starts_with("/v1/") {
+        if !self.ports.tracer.is_on() || !route.starts_with("/v1/") {
             return None;
         }
         let parent = agent_call::trace(headers);

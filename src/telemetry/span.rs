@@ -144,6 +144,11 @@ impl Tracer {
         self.0.store(sink.map(Arc::new));
     }
 
+    /// Whether anybody wants spans.
+    pub fn is_on(&self) -> bool {
+        self.0.load().is_some()
+    }
+
     /// Whether calls of models are named as the newest semantic conventions say.
     pub fn has_latest_names(&self) -> bool {
         self.0.load().as_ref().is_some_and(|sink| sink.latest_names)
