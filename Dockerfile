@@ -2,7 +2,7 @@
 #   slim (default)  the binary and a CA bundle, no shell                docker build .
 #   full            Debian with shell, git, curl, ripgrep and Python    docker build --target full .
 # Also: `docker build --target sbom --output . .` writes the list of everything in the binary (sbom.cdx.json).
-# Needs BuildKit. docs/install-docker.md has the rest.
+# Needs BuildKit, which Docker before 23.0 uses only with DOCKER_BUILDKIT=1 or through compose. docs/install-docker.md has the rest.
 
 ARG RUST=1.95
 ARG DEBIAN=bookworm
@@ -13,11 +13,13 @@ RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates
 # Writes the list of dependencies into the binary, where scanners look for it.
 ARG CARGO_AUDITABLE=0.7.7
 RUN --mount=type=cache,id=openclaw-registry,target=/usr/local/cargo/registry,sharing=locked \
-    CARGO_TARGET_DIR=/tmp/auditable cargo install --locked cargo-auditable --version "$CARGO_AUDITABLE" && rm -rf /tmp/auditable
+    CARGO_TARGET_DIR=/tmp/auditable cargo install --locked --debug cargo-auditable --version "$CARGO_AUDITABLE" && rm -rf /tmp/auditable
 WORKDIR /src
 COPY . .
 # The time that every file in the image carries, in seconds since 1970.
 ARG SOURCE_DATE_EPOCH=0
+# Cargo's profile; `quick` and `trial` are built sooner, into a slower and larger program.
+ARG PROFILE=release
 # The cache keeps dependencies. Our own sources are always compiled: their times say nothing about what the cache holds.
 RUN --mount=type=cache,id=openclaw-registry,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,id=openclaw-target,target=/target,sharing=locked \
@@ -30,12 +32,12 @@ RUN --mount=type=cache,id=openclaw-registry,target=/usr/local/cargo/registry,sha
     RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/src=/openclaw --remap-path-prefix=/usr/local/cargo/registry/src=/crates --remap-path-prefix=/target=/build" \
  # Some arm64 kernels have pages of 64 KiB; jemalloc must be built for the largest.
  && case "$target" in aarch64-*) export JEMALLOC_SYS_WITH_LG_PAGE=16 ;; esac \
- && cargo auditable build --release --locked --target "$target" --bin openclaw \
+ && cargo auditable build --profile "$PROFILE" --locked --target "$target" --bin openclaw \
  && mkdir -p /out/usr/local/bin /out/usr/share/doc/openclaw /out/config /owned/state \
- && cp "/target/$target/release/openclaw" /out/usr/local/bin/ \
+ && cp "/target/$target/$PROFILE/openclaw" /out/usr/local/bin/ \
  && sh .ci/sbom "$target" > /out/usr/share/doc/openclaw/sbom.cdx.json \
  && cp deploy/compose/gateway/openclaw.json /out/config/ \
- && chmod 0770 /owned/state && chmod 0644 /out/config/openclaw.json \
+ && chmod 0777 /owned/state && chmod 0644 /out/config/openclaw.json \
  && find /out /owned -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 # What a system has around its programs, as far as a static one looks for it.
 RUN mkdir -p /base/etc/ssl/certs /base/tmp && chmod 1777 /base/tmp \
@@ -53,7 +55,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/* \
  && useradd --uid 65532 --gid 0 --home-dir /state --no-create-home --shell /bin/bash openclaw
 COPY --from=build /out/ /
-# Owned by group 0 and writable for it: platforms that choose a random user keep that group.
+# Writable for whatever user the container is given; what the gateway puts there is for that user alone.
 COPY --from=build --chown=65532:0 /owned/ /
 ENV HOME=/state OPENCLAW_STATE_DIR=/state OPENCLAW_CONFIG_PATH=/config/openclaw.json OPENCLAW_MANAGEMENT_PORT=9464 \
     PATH=/usr/local/bin:/usr/bin:/bin container=oci

@@ -4,10 +4,10 @@
 part "compose"
 
 for profile in "" proxy sso observability webui ollama proxy,sso,observability,webui,ollama; do
-  COMPOSE_PROFILES="$profile" check "profile ${profile:-none} is well-formed" docker compose config -q
+  COMPOSE_PROFILES="$profile" check "profile ${profile:-none} is well-formed" compose config -q
 done
 
-up "docker compose up --wait" up -d --wait --no-build
+up "docker compose up --wait" up -d --wait --no-build || return
 token="$(cli gateway token)"; base="$(base_url)"
 same "docker compose exec gateway openclaw gateway token prints one" 48 "${#token}"
 holds "the command line works inside" "$(cli gateway status 2>&1)" "Connectivity probe: ok"
@@ -25,8 +25,8 @@ check "and changes nothing" served added
 check "it stays ready" cli gateway ready
 replace "$CONFIG/openclaw.json" <deploy/compose/gateway/openclaw.json
 
-up "docker compose down" down -t 40
-up "docker compose up again" up -d --wait --no-build
+up "docker compose down" down -t 40 || return
+up "docker compose up again" up -d --wait --no-build || return
 base="$(base_url)"
 same "the token is still the same" "$token" "$(cli gateway token)"
 holds "the conversation is still there" "$(cli gateway call sessions.list --json | field sessions.0.key)" ann
@@ -41,4 +41,3 @@ if [ "$(cat "/proc/$pid/comm" 2>/dev/null)" = openclaw ] && kill -9 "$pid" 2>/de
 else
   skip "a killed process is started again: the engine runs on another machine"
 fi
-compose_down >/dev/null 2>&1

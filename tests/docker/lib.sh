@@ -6,12 +6,11 @@ FULL=openclaw-gateway:full
 WORK="$(mktemp -d)"
 chmod 755 "$WORK" # containers with other users read from it
 PREFIX="openclaw-test-$$"
-FAILED=0
 
 say() { printf '%s\n' "$*"; }
 part() { printf '\n== %s\n' "$*"; }
 ok() { printf '  ok    %s\n' "$*"; }
-bad() { printf '  FAIL  %s\n' "$*"; FAILED=$((FAILED + 1)); }
+bad() { printf '  FAIL  %s\n' "$*"; echo "$*" >>"$WORK/failed"; }
 skip() { printf '  skip  %s\n' "$*"; }
 now_ms() { date +%s%3N; }
 
@@ -69,6 +68,31 @@ chat() {
     -d "{\"model\":\"openclaw\",$user\"messages\":[{\"role\":\"user\",\"content\":\"$3\"}]}"
 }
 
+# begin_stream BASE TOKEN: a streamed answer of the model below, into $WORK/stream, in the background as $STREAM.
+begin_stream() {
+  curl -sN -m 90 "$1/v1/chat/completions" -H "Authorization: Bearer $2" -H 'Content-Type: application/json' \
+    -d '{"model":"openclaw","user":"kim","stream":true,"messages":[{"role":"user","content":"slowly"}]}' >"$WORK/stream" &
+  STREAM=$!
+  until_ok 10 grep -q first "$WORK/stream" && ok "an answer is under way" || bad "an answer is under way: $(tail -c 300 "$WORK/stream")"
+}
+# The answer that was begun is there to its end.
+stream_ended() {
+  wait "$STREAM" || true
+  holds "the answer under way is finished" "$(tail -c 300 "$WORK/stream")" 'DONE'
+  holds "with its last word" "$(cat "$WORK/stream")" 'last'
+}
+# start_model NETWORK: model.py, as `model` for who is on that network. The configuration that uses it is $MODEL_CONFIG.
+start_model() {
+  docker run -d --name "$PREFIX-model" --label openclaw-test=$$ --network "$1" --network-alias model \
+    -v "$PWD/tests/docker/model.py:/model.py:ro" --entrypoint python3 "$FULL" /model.py >/dev/null
+  until_ok 20 ask_model last || bad "the model answers"
+}
+ask_model() { docker exec "$PREFIX-model" curl -sf "http://127.0.0.1:8000/$1"; }
+MODEL_CONFIG='{ gateway: { mode: "local", http: { endpoints: { chatCompletions: { enabled: true }, responses: { enabled: true } } } },
+  models: { providers: { slow: { baseUrl: "http://model:8000/v1", api: "openai-completions", apiKey: "none",
+    models: [{ id: "slow", name: "slow" }] } } },
+  agents: { defaults: { model: { primary: "slow/slow" } }, list: [{ id: "main", default: true }] } }'
+
 # field PATH: a value of the JSON document on stdin, such as choices.0.message.content; empty if it is not there.
 field() {
   python3 -c '
@@ -82,9 +106,10 @@ except (ValueError, KeyError, IndexError, TypeError):
 print(value if isinstance(value, str) else json.dumps(value))' "$1"
 }
 
-clean_up() {
+# What a part may have left.
+tidy() {
   docker ps -aq --filter "label=openclaw-test=$$" | xargs -r docker rm -f -v >/dev/null 2>&1 || true
   docker network rm "$PREFIX" >/dev/null 2>&1 || true
   compose_down >/dev/null 2>&1 || true
-  rm -rf "$WORK"
 }
+clean_up() { tidy; rm -rf "$WORK"; }

@@ -2,7 +2,7 @@
 # The `observability` profile. Grafana only where its image can be had; its dashboards are checked against Prometheus.
 
 part "profile observability"
-make_images prom/prometheus:v3.5.0 otel/opentelemetry-collector-contrib:0.155.0
+make_images prom/prometheus:v3.5.0 otel/opentelemetry-collector-contrib:0.155.0 || { skip "its images are not to be had here"; return; }
 
 check "alerts fire on what they are for" docker run --rm --entrypoint promtool -v "$PWD/deploy/prometheus:/etc/prometheus:ro" \
   -v "$PWD/tests/docker/alerts.yml:/alerts.yml:ro" prom/prometheus:v3.5.0 test rules /alerts.yml
@@ -11,9 +11,9 @@ check "alerts fire on what they are for" docker run --rm --entrypoint promtool -
 export OTEL_EXPORTER_OTLP_ENDPOINT=http://otel-collector:4318
 export COMPOSE_PROFILES=observability PROMETHEUS_PUBLISH=127.0.0.1:0 OTLP_PUBLISH=127.0.0.1:0 GRAFANA_PUBLISH=127.0.0.1:0
 services=(gateway prometheus otel-collector)
-grafana_image="$(docker compose config --format json | field services.grafana.image)"
+grafana_image="$(compose config --format json | field services.grafana.image)"
 if docker image inspect "$grafana_image" >/dev/null 2>&1 || docker pull -q "$grafana_image" >/dev/null 2>&1; then services+=(grafana); fi
-up "docker compose --profile observability up --wait (${services[*]})" up -d --wait --no-build "${services[@]}"
+up "docker compose --profile observability up --wait (${services[*]})" up -d --wait --no-build "${services[@]}" || return
 prometheus="http://$(compose port prometheus 9090)"
 token="$(cli gateway token)"; base="$(base_url)"
 chat "$base" "$token" hello >/dev/null
@@ -69,5 +69,3 @@ if [[ " ${services[*]} " == *" grafana "* ]]; then
 else
   skip "Grafana: its image is not to be had here"
 fi
-compose_down >/dev/null 2>&1
-unset COMPOSE_PROFILES OTEL_EXPORTER_OTLP_ENDPOINT

@@ -2,17 +2,17 @@
 # The `sso` profile: oauth2-proxy sends people to an identity provider; the one here is tests/docker/issuer.py.
 
 part "profile sso"
-make_images quay.io/oauth2-proxy/oauth2-proxy:v7.15.6
+make_images quay.io/oauth2-proxy/oauth2-proxy:v7.15.6 || { skip "its images are not to be had here"; return; }
 
 export COMPOSE_PROFILES=sso OPENCLAW_CONFIG=sso.json OPENCLAW_SSO_PUBLISH=127.0.0.1:0
 export OAUTH2_PROXY_CLIENT_ID=gateway OAUTH2_PROXY_CLIENT_SECRET=issuer-secret OAUTH2_PROXY_COOKIE_SECURE=false
 export OAUTH2_PROXY_COOKIE_SECRET=0123456789abcdef0123456789abcdef OAUTH2_PROXY_OIDC_ISSUER_URL=http://issuer:9000
-up "the gateway of the profile" up -d --wait --no-build gateway
+up "the gateway of the profile" up -d --wait --no-build gateway || return
 docker run -d --name "$PREFIX-issuer" --label openclaw-test=$$ --network "${PREFIX}_front" --network-alias issuer -p 127.0.0.1:0:9000 \
   -v "$PWD/tests/docker/issuer.py:/issuer.py:ro" --tmpfs /keys:mode=1777 --entrypoint python3 "$FULL" /issuer.py >/dev/null
 issuer="$(docker port "$PREFIX-issuer" 9000/tcp | head -1)"
 until_ok 20 curl -sf "http://$issuer/.well-known/openid-configuration" || bad "the identity provider answers"
-up "docker compose --profile sso up --wait" up -d --wait --no-build
+up "docker compose --profile sso up --wait" up -d --wait --no-build || return
 proxy="$(compose port oauth2-proxy 4180)"
 sso() { local path="$1"; shift; status "http://$proxy$path" "$@"; }
 answers() { [ "$(sso /ping)" = 200 ]; }
@@ -31,7 +31,5 @@ login() {
 same "after a login the gateway answers" openclaw "$(login /v1/models | field data.0.id)"
 direct="$(base_url)"
 same "a forged header on the gateway's own port does not get in" 401 \
-  "$(status "$direct/v1/models" -H 'X-Forwarded-Email: ann@example.org' -H 'X-Forwarded-For: 172.29.118.3')"
+  "$(status "$direct/v1/models" -H 'X-Forwarded-Email: ann@example.org' -H 'X-Forwarded-For: 10.229.118.3')"
 remove issuer
-compose_down >/dev/null 2>&1
-unset COMPOSE_PROFILES OPENCLAW_CONFIG
