@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use self::sender::Sender;
 use crate::config::otlp::{OtlpSettings, OtlpTarget, Signal};
 use crate::telemetry::logs::LogMirror;
-use crate::telemetry::span::{SpanSink, Tracer};
+use crate::telemetry::redaction::Redaction;
+use crate::telemetry::span::{ContentPolicy, SpanSink, Tracer};
 use crate::wire::otlp::{Resource, Scope, text};
 
 /// Spans or lines that wait for their export; more are dropped. As the SDKs have it.
@@ -111,6 +112,7 @@ impl Work {
                 queue,
                 sampling: settings.sampling,
                 latest_names: settings.latest_names,
+                content: content(settings),
             });
             let origin = Arc::clone(&origin);
             tasks.spawn(batches(Signal::Traces, target, spans, end.clone(), move |batch| {
@@ -142,6 +144,17 @@ impl Work {
             tracing::warn!(target: "otlp", "the collector did not take the last telemetry in time");
         }
     }
+}
+
+fn content(settings: &OtlpSettings) -> Option<ContentPolicy> {
+    settings.content.map(|kinds| ContentPolicy {
+        input_messages: kinds.input_messages,
+        output_messages: kinds.output_messages,
+        system_prompt: kinds.system_prompt,
+        tool_inputs: kinds.tool_inputs,
+        tool_outputs: kinds.tool_outputs,
+        redaction: Redaction::with(&settings.redact_patterns),
+    })
 }
 
 /// Who sends: the same in every request.

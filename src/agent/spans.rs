@@ -1,11 +1,14 @@
 //! Spans of a run. Names and attributes are upstream's and those of the semantic conventions for generative AI; values
 //! are names from configuration, counts and classes, never what was said.
 
+mod content;
+
 use std::borrow::Cow;
 use std::time::Duration;
 
 use super::report::outcome_name;
 use super::turn::CallEnd;
+use crate::domain::ToolCall;
 use crate::domain::model::{ModelCall, Usage};
 use crate::domain::run::{RunEnd, RunOutcome, RunRequest};
 use crate::models::registry::Account;
@@ -68,6 +71,7 @@ pub(super) fn model_call(
     span.set("openclaw.api", account.provider.api());
     span.set("openclaw.transport", "http");
     span.set("gen_ai.request.stream", call.stream);
+    content::asked(&mut span, call);
     span
 }
 
@@ -90,6 +94,9 @@ pub(super) fn model_called(span: &mut Span, end: &CallEnd, error: Option<&'stati
             span.set("gen_ai.response.finish_reasons", vec![finish.as_str()]);
         }
     }
+    if let CallEnd::Done(answer) | CallEnd::Torn(_, answer) | CallEnd::Cancelled(answer) = end {
+        content::answered(span, answer);
+    }
     if let Some(class) = error {
         failed(span, class);
     }
@@ -102,13 +109,15 @@ pub(super) fn tool(tracer: &Tracer, parent: Option<TraceContext>) -> Span {
     span
 }
 
-/// How it ended. A name that is none of ours was made up by the model and is not repeated.
-pub(super) fn tool_called(span: &mut Span, name: &str, is_known: bool) {
-    if is_known {
-        span.set_text("gen_ai.tool.name", name);
-        span.set_text("openclaw.toolName", name);
-    } else {
-        failed(span, "unknown_tool");
+/// How it ended; `result` is `None` if there is no such tool. Then its name was made up by the model and is not repeated.
+pub(super) fn tool_called(span: &mut Span, call: &ToolCall, result: Option<&str>) {
+    match result {
+        Some(result) => {
+            span.set_text("gen_ai.tool.name", &call.name);
+            span.set_text("openclaw.toolName", &call.name);
+            content::tool(span, &call.arguments, result);
+        }
+        None => failed(span, "unknown_tool"),
     }
 }
 

@@ -151,7 +151,7 @@ impl Turn<'_> {
             () = self.cancel.cancelled() => return None,
             output = self.tools.invoke(&self.tool_context, call) => output,
         };
-        spans::tool_called(&mut span, &call.name, output.is_some());
+        spans::tool_called(&mut span, call, output.as_ref().map(|output| output.content.as_str()));
         let content = output.map_or_else(
             || format!("error: there is no tool named {:?}; answer without it", call.name),
             |output| output.content,

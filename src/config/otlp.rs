@@ -14,7 +14,7 @@ use url::Url;
 
 use super::env::Env;
 use super::snapshot::Snapshot;
-use super::types::diagnostics::{Otel, OtelProtocol};
+use super::types::diagnostics::{CaptureKinds, Otel, OtelProtocol};
 use crate::base::Secret;
 use crate::telemetry::span::Sampling;
 
@@ -87,6 +87,10 @@ pub struct OtlpSettings {
     pub sampling: Sampling,
     /// Whether calls of models are named as the newest semantic conventions say.
     pub latest_names: bool,
+    /// Which content goes into spans; `None`: nothing that people and models say.
+    pub content: Option<CaptureKinds>,
+    /// `logging.redactPatterns`: what is masked in it besides credentials.
+    pub redact_patterns: Vec<String>,
     /// What cannot be used, for the log.
     pub problems: Vec<String>,
 }
@@ -111,6 +115,8 @@ impl Snapshot {
             latest_names: env
                 .get("OTEL_SEMCONV_STABILITY_OPT_IN")
                 .is_some_and(|names| names.split(',').any(|name| name.trim() == "gen_ai_latest_experimental")),
+            content: otel.content(),
+            redact_patterns: self.config.logging.redact_patterns.clone().unwrap_or_default(),
             problems: reader.problems,
         }
     }

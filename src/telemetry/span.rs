@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::events::ExporterState;
+use super::redaction::Redaction;
 use super::trace::TraceContext;
 
 /// Most attributes of a span.
@@ -132,6 +133,25 @@ pub struct SpanSink {
     pub sampling: Sampling,
     /// Whether calls of models are named as the newest semantic conventions say.
     pub latest_names: bool,
+    /// Which content is recorded; `None`: nothing that people and models say.
+    pub content: Option<ContentPolicy>,
+}
+
+/// Content that somebody wants in spans, and what is masked in it.
+#[derive(Debug, Clone, Default)]
+pub struct ContentPolicy {
+    /// Messages sent to the model.
+    pub input_messages: bool,
+    /// Answers of the model.
+    pub output_messages: bool,
+    /// The system prompt.
+    pub system_prompt: bool,
+    /// Arguments of tool calls.
+    pub tool_inputs: bool,
+    /// Results of tool calls.
+    pub tool_outputs: bool,
+    /// Masks secrets.
+    pub redaction: Redaction,
 }
 
 /// Begins spans; cheap to clone. Without a sink nothing is recorded and incoming contexts are passed on as they are.
@@ -217,7 +237,13 @@ impl Span {
         self.recording.is_some()
     }
 
-    /// Says something about the work. Values come from closed sets, from configuration, or are ids: never content.
+    /// Which content may be set; `None`: none, or nobody records the span.
+    pub fn content(&self) -> Option<&ContentPolicy> {
+        self.recording.as_ref()?.sink.content.as_ref()
+    }
+
+    /// Says something about the work. Values come from closed sets, from configuration, or are ids; content only as
+    /// [`Span::content`] allows.
     pub fn set(&mut self, key: &'static str, value: impl Into<AttributeValue>) {
         if let Some(recording) = &mut self.recording
             && recording.span.attributes.len() < MAX_ATTRIBUTES
@@ -272,6 +298,7 @@ mod tests {
                 follows_parent: true,
             },
             latest_names: false,
+            content: None,
         }));
         (tracer, spans)
     }

@@ -124,6 +124,35 @@ async fn failures_and_websocket_runs_have_spans_too() {
     assert_eq!(text(&run.attributes, "openclaw.trigger").unwrap(), "chat");
 }
 
+#[tokio::test]
+async fn content_is_told_only_as_far_as_somebody_asked_for_it() {
+    let (model, collector) = (ModelDouble::start().await, Collector::start().await);
+    let capture = json!({"enabled": true, "inputMessages": true});
+    let otel = json!({"enabled": true, "endpoint": collector.url(), "metrics": false, "captureContent": capture});
+    let gateway = started(&with(config(&model.base_url()), "diagnostics.otel", otel), &[]).await;
+    assert_eq!(
+        gateway
+            .chat(&user_says(
+                "a question with sk-abcdefghijklmnopqrst in it [[say:the answer]]"
+            ))
+            .await
+            .0,
+        200
+    );
+    let seen = spans(&collector, 3).await;
+    let call = &named(&seen, "openclaw.model.call").attributes;
+    for key in ["openclaw.content.input_messages", "gen_ai.input.messages"] {
+        let input: Value = serde_json::from_str(&text(call, key).unwrap()).unwrap();
+        let said = input[0]["parts"][0]["content"].as_str().unwrap();
+        assert!(
+            said.starts_with("a question with ") && !said.contains("klmnopqrst"),
+            "{said}"
+        );
+    }
+    assert_eq!(text(call, "openclaw.content.output_messages"), None);
+    assert_eq!(text(call, "openclaw.content.system_prompt"), None);
+}
+
 fn point<'a>(metrics: &'a [Metric], name: &str) -> &'a Metric {
     metrics
         .iter()
@@ -252,14 +281,19 @@ async fn a_running_gateway_begins_and_ends_to_export_as_its_file_says() {
     .await;
     gateway.write_config(&plain);
     gateway.logged("config hot reload applied (diagnostics)").await;
-    let told = eventually("what was recorded is sent", async || {
-        let before = collector.spans().len();
+    eventually("requests are not traced any more", async || {
         assert_eq!(gateway.chat(&user_says("hi")).await.0, 200);
-        (before % 3 == 0 && collector.spans().len() == before).then_some(before)
+        model.seen().last().unwrap().traceparent.is_none().then_some(())
     })
     .await;
+    let traced = model.seen().iter().filter(|seen| seen.traceparent.is_some()).count();
+    spans(&collector, 3 * traced).await;
     assert_eq!(gateway.chat(&user_says("hi")).await.0, 200);
-    assert_eq!(collector.spans().len(), told);
+    assert_eq!(
+        collector.spans().len(),
+        3 * traced,
+        "what was recorded is sent, and nothing else"
+    );
     assert_eq!(model.seen().last().unwrap().traceparent, None);
 }
 

@@ -68,6 +68,23 @@ pub struct Otel {
     pub capture_content: Option<CaptureContent>,
 }
 
+impl Otel {
+    /// Which content goes into spans, if any does.
+    pub fn content(&self) -> Option<CaptureKinds> {
+        match self.capture_content? {
+            CaptureContent::All(wanted) => wanted.then_some(CaptureKinds {
+                enabled: true,
+                input_messages: true,
+                output_messages: true,
+                tool_inputs: true,
+                tool_outputs: true,
+                system_prompt: true,
+            }),
+            CaptureContent::ByKind(kinds) => kinds.enabled.then_some(kinds),
+        }
+    }
+}
+
 /// OTLP transport.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum OtelProtocol {
