@@ -4,6 +4,8 @@
 #                                           observability (default: all)
 # Needs docker with compose (which brings the client of BuildKit), curl, openssl and python3. With root, and where the tools for
 # that are beside this tree, an engine that does not run is started and stopped again. Exit code 3: there is none.
+# `.ci/run` runs it with the profile `trial`; the first time on a machine without proxy, sso and observability, whose images
+# are minutes of work there. Traefik, Open WebUI and Ollama are never run, Grafana where its image can be had.
 #   OPENCLAW_DOCKER_SETUP    a command that gets image names and makes them available, for machines without a container registry
 #   OPENCLAW_DOCKER_PROFILE  Cargo's profile of the binary in the images (release)
 set -euo pipefail
