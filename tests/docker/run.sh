@@ -39,6 +39,7 @@ set +e
 started=$(date +%s)
 for name in "${parts[@]}"; do
   part_began=$(date +%s)
+  bash -n "$here/$name.sh" || exit 2
   # shellcheck disable=SC1090 # one file per part; what it sets ends with it
   (. "$here/$name.sh"; exit 0) || exit
   tidy
