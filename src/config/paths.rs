@@ -16,8 +16,6 @@ pub struct Paths {
     pub state_dir: PathBuf,
     /// Config file, whether it exists or not.
     pub config: PathBuf,
-    /// Folder of stored credentials.
-    pub credentials_dir: PathBuf,
     /// Whether the state folder is the default one and not named by the environment.
     pub default_state: bool,
 }
@@ -53,15 +51,11 @@ impl Paths {
                 .find(|path| path.exists())
                 .unwrap_or_else(|| state_dir.join("openclaw.json"))
         });
-        let credentials_dir = env
-            .get("OPENCLAW_OAUTH_DIR")
-            .map_or_else(|| state_dir.join("credentials"), at);
         Self {
             cwd: cwd.to_owned(),
             home,
             state_dir,
             config,
-            credentials_dir,
             default_state,
         }
     }
@@ -176,7 +170,6 @@ mod tests {
         assert_eq!(paths.home, Path::new("/h/own"));
         assert_eq!(paths.state_dir, Path::new("/h/own/s"));
         assert_eq!(paths.config, Path::new("/w/conf.json"));
-        assert_eq!(paths.credentials_dir, Path::new("/h/own/s/credentials"));
         assert!(!paths.default_state);
     }
 
