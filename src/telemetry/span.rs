@@ -192,6 +192,7 @@ impl Tracer {
         let recording = context.sampled.then(|| {
             Box::new(Recording {
                 sink: Arc::clone(sink),
+                tracer: self.clone(),
                 began: Instant::now(),
                 span: FinishedSpan {
                     context,
@@ -214,7 +215,9 @@ impl Tracer {
 
 #[derive(Debug)]
 struct Recording {
+    /// As it was at the beginning.
     sink: Arc<SpanSink>,
+    tracer: Tracer,
     began: Instant,
     span: FinishedSpan,
 }
@@ -272,9 +275,17 @@ impl Drop for Span {
         let Some(recording) = self.recording.take() else {
             return;
         };
-        let Recording { sink, began, mut span } = *recording;
+        let Recording {
+            tracer,
+            began,
+            mut span,
+            ..
+        } = *recording;
         span.end = span.start + began.elapsed();
-        if sink.queue.try_send(span).is_err() {
+        // Whoever exports now: a long run outlives changes of the settings.
+        if let Some(sink) = tracer.0.load().as_ref()
+            && sink.queue.try_send(span).is_err()
+        {
             ExporterState::Dropped {
                 signal: "traces",
                 items: 1,
@@ -327,6 +338,21 @@ mod tests {
         assert_eq!(child.error.as_deref(), Some("timeout"));
         assert_eq!(parent.attributes, [("n", AttributeValue::Int(3))]);
         assert!(parent.start <= child.start && child.end <= parent.end + Duration::from_millis(1));
+    }
+
+    #[test]
+    fn a_span_that_outlives_a_change_goes_to_the_new_sink() {
+        let (tracer, mut old) = tracer(1.0, 8);
+        let span = tracer.start("long", SpanKind::Internal, None);
+        let (other, mut new) = self::tracer(1.0, 8);
+        tracer.0.store(other.0.load_full());
+        drop(span);
+        assert!(old.try_recv().is_err());
+        assert_eq!(new.try_recv().unwrap().name, "long");
+        let span = tracer.start("late", SpanKind::Internal, None);
+        tracer.install(None);
+        drop(span);
+        assert!(new.try_recv().is_err(), "nobody exports any more");
     }
 
     #[test]
