@@ -3,6 +3,7 @@
 import contextlib
 import os
 import pathlib
+import random
 import shutil
 import socket
 import subprocess
@@ -11,10 +12,17 @@ import tempfile
 from common import Failed, run, until
 
 
-def free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
+def free_ports(count):
+    """Ports that nobody listens on. They lie below those that systems give to outgoing connections, of which one could take
+    such a port before the server does."""
+    found = []
+    for port in random.sample(range(20_000, 30_000), 1_000):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            return found
+    raise Failed("no free ports between 20000 and 30000")
 
 
 def assets():
@@ -28,7 +36,7 @@ def assets():
 def api_server():
     """Runs one; KUBECONFIG points at it meanwhile."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="api-server-"))
-    client, peer, port = free_port(), free_port(), free_port()
+    client, peer, port = free_ports(3)
     key = folder / "service-account.key"
     run("openssl", "ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
     (folder / "tokens").write_text("test-token,admin,admin,system:masters\n")
@@ -56,10 +64,13 @@ def api_server():
             program = shutil.which(name, path=assets())
             processes.append(subprocess.Popen([program, *arguments], stdout=log, stderr=log, stdin=subprocess.DEVNULL))
         os.environ["KUBECONFIG"] = str(folder / "kubeconfig")
-        try:
-            until("the API server", 300, lambda: run("kubectl", "get", "--raw", "/readyz", check=False).returncode == 0)
-        except Failed:
-            raise Failed((folder / "kube-apiserver.log").read_text()[-2000:]) from None
+        ended = lambda: any(process.poll() is not None for process in processes)
+        ready = lambda: run("kubectl", "get", "--raw", "/readyz", check=False).returncode == 0
+        with contextlib.suppress(Failed):
+            until("the API server", 300, lambda: ended() or ready())
+        if ended() or not ready():
+            logs = ((folder / f"{name}.log").read_text()[-1000:] for name in commands)
+            raise Failed("no API server:\n" + "\n".join(logs))
         yield
     finally:
         for process in reversed(processes):
