@@ -68,10 +68,13 @@ impl Exporter {
 
     /// Exports until `stop`, and then what is left.
     pub async fn run(self, sources: Sources, stop: CancellationToken) {
-        let began = SystemTime::now();
+        let life = Life {
+            began: SystemTime::now(),
+            instance: uuid::Uuid::new_v4().to_string(),
+        };
         let mut changes = self.0.subscribe();
         let settings = Arc::clone(&changes.borrow_and_update());
-        let mut work = Work::begin(&settings, &sources, began);
+        let mut work = Work::begin(&settings, &sources, &life);
         loop {
             let goes_on = tokio::select! {
                 biased;
@@ -85,10 +88,17 @@ impl Exporter {
             }
             // The new ones take over first, so that nothing falls between the two.
             let settings = Arc::clone(&changes.borrow_and_update());
-            let old = std::mem::replace(&mut work, Work::begin(&settings, &sources, began));
+            let old = std::mem::replace(&mut work, Work::begin(&settings, &sources, &life));
             old.end().await;
         }
     }
+}
+
+/// This process, whatever its settings become.
+struct Life {
+    began: SystemTime,
+    /// `service.instance.id`: tells apart replicas, and one process from the next.
+    instance: String,
 }
 
 /// The exporters of one generation of settings.
@@ -98,13 +108,13 @@ struct Work {
 }
 
 impl Work {
-    fn begin(settings: &Arc<OtlpSettings>, sources: &Sources, began: SystemTime) -> Self {
+    fn begin(settings: &Arc<OtlpSettings>, sources: &Sources, life: &Life) -> Self {
         for problem in &settings.problems {
             tracing::warn!(target: "otlp", "{problem}");
         }
         let end = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        let origin = Arc::new(Origin::new(&settings.resource));
+        let origin = Arc::new(Origin::new(&settings.resource, &life.instance));
         let mut sink = None;
         if let Some(target) = settings.traces.clone() {
             let (queue, spans) = mpsc::channel(QUEUE);
@@ -132,7 +142,7 @@ impl Work {
         sources.logs.install(mirror);
         if let Some(target) = settings.metrics.clone() {
             let render = Arc::clone(&sources.metrics);
-            tasks.spawn(readings(target, render, end.clone(), origin, began));
+            tasks.spawn(readings(target, render, end.clone(), origin, life.began));
         }
         Self { tasks, end }
     }
@@ -164,13 +174,11 @@ struct Origin {
 }
 
 impl Origin {
-    fn new(attributes: &[(String, String)]) -> Self {
+    fn new(attributes: &[(String, String)], instance: &str) -> Self {
         let version = text("service.version", crate::VERSION);
         let listed = attributes.iter().map(|(key, value)| text(key, value));
         let has = |key: &str| attributes.iter().any(|(known, _)| known == key);
-        // Tells apart replicas and the lives of one process.
-        let instance =
-            (!has("service.instance.id")).then(|| text("service.instance.id", uuid::Uuid::new_v4().to_string()));
+        let instance = (!has("service.instance.id")).then(|| text("service.instance.id", instance));
         Self {
             resource: Resource {
                 attributes: listed

@@ -52,22 +52,7 @@ pub(super) fn model_call(
     model: &str,
     call: &ModelCall,
 ) -> Span {
-    let name = if tracer.has_latest_names() {
-        Cow::Owned(format!("chat {model}"))
-    } else {
-        Cow::Borrowed("openclaw.model.call")
-    };
-    let mut span = tracer.start(name, SpanKind::Client, parent);
-    if !span.is_recorded() {
-        return span;
-    }
-    let provider = account.provider.id();
-    span.set("gen_ai.operation.name", "chat");
-    span.set_text("gen_ai.provider.name", provider);
-    span.set_text("gen_ai.system", provider);
-    span.set_text("gen_ai.request.model", model);
-    span.set_text("openclaw.provider", provider);
-    span.set_text("openclaw.model", model);
+    let mut span = request(tracer, parent, "chat", account.provider.id(), model);
     span.set("openclaw.api", account.provider.api());
     span.set("openclaw.transport", "http");
     span.set("gen_ai.request.stream", call.stream);
@@ -123,13 +108,23 @@ pub(super) fn tool_called(span: &mut Span, call: &ToolCall, result: Option<&str>
 
 /// One request for embeddings.
 pub(super) fn embeddings(tracer: &Tracer, parent: Option<TraceContext>, provider: &str, model: &str) -> Span {
+    request(tracer, parent, "embeddings", provider, model)
+}
+
+fn request(
+    tracer: &Tracer,
+    parent: Option<TraceContext>,
+    operation: &'static str,
+    provider: &str,
+    model: &str,
+) -> Span {
     let name = if tracer.has_latest_names() {
-        Cow::Owned(format!("embeddings {model}"))
+        Cow::Owned(format!("{operation} {model}"))
     } else {
         Cow::Borrowed("openclaw.model.call")
     };
     let mut span = tracer.start(name, SpanKind::Client, parent);
-    span.set("gen_ai.operation.name", "embeddings");
+    span.set("gen_ai.operation.name", operation);
     span.set_text("gen_ai.provider.name", provider);
     span.set_text("gen_ai.system", provider);
     span.set_text("gen_ai.request.model", model);

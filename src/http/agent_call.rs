@@ -20,7 +20,7 @@ mod target;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, Response, header};
+use http::{HeaderMap, Response, header};
 
 pub(super) use self::inputs::Inputs;
 pub(super) use self::outcome::{fault as outcome_fault, vanished};
@@ -36,11 +36,8 @@ use crate::base::RunId;
 use crate::domain::run::{RunRequest, RunSource};
 use crate::domain::{Fault, FaultKind, Principal, Scope};
 use crate::models::client::{Dialogue, Turn};
-use crate::telemetry::trace::TraceContext;
+use crate::telemetry::trace::{TRACEPARENT, TraceContext};
 use crate::wire::bulk;
-
-/// The header of W3C Trace Context.
-pub(super) const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// A request that was let in, with its body.
 pub(super) struct Admitted {

@@ -11,7 +11,7 @@ use http::header::{self, HeaderMap};
 use http::{HeaderValue, Method, Request, Response, StatusCode, Version};
 
 use super::access::{self, Gatekeeper};
-use super::agent_call::{self, Inputs, Slots, TRACEPARENT};
+use super::agent_call::{self, Inputs, Slots};
 use super::body::BodyError;
 use super::cors::Grant;
 use super::grpc::{self, Grpc};
@@ -34,6 +34,7 @@ use crate::live::{Live, LiveHandle};
 use crate::store::Store;
 use crate::telemetry::requests::HttpRequests;
 use crate::telemetry::span::{Span, SpanKind, Tracer};
+use crate::telemetry::trace::TRACEPARENT;
 
 /// Renders all metrics as Prometheus text.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;

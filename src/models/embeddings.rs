@@ -19,6 +19,7 @@ use crate::config::EmbeddingSettings;
 use crate::domain::embedding::{EmbeddingCall, EmbeddingInput, EmbeddingProvider, Embeddings, Vector};
 use crate::domain::model::{CallError, CallErrorClass};
 use crate::domain::run::PortFuture;
+use crate::telemetry::trace::TRACEPARENT;
 
 /// Longest wait for an answer, and for its next part.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -144,9 +145,7 @@ impl OpenAiEmbeddings {
             .trace
             .and_then(|trace| HeaderValue::try_from(trace.to_string()).ok())
         {
-            request
-                .headers_mut()
-                .insert(HeaderName::from_static("traceparent"), value);
+            request.headers_mut().insert(TRACEPARENT, value);
         }
         *request.body_mut() = Some(body.into());
         let response = timeout(DEADLINE, self.http.send(request))

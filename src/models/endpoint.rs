@@ -21,6 +21,7 @@ use super::http::{HttpClients, SendError, is_private};
 use crate::base::{Clock, Secret, SystemClock};
 use crate::config::{ModelEntry, ProviderSettings};
 use crate::domain::model::{CallError, CallErrorClass, ModelCall, ModelStream};
+use crate::telemetry::trace::TRACEPARENT;
 
 /// Longest silence of a provider on the internet, before the first byte and between two.
 const DEFAULT_IDLE: Duration = Duration::from_secs(120);
@@ -215,7 +216,7 @@ impl Endpoint {
             .trace
             .and_then(|trace| HeaderValue::try_from(trace.to_string()).ok())
         {
-            headers.insert(HeaderName::from_static("traceparent"), value);
+            headers.insert(TRACEPARENT, value);
         }
         *request.body_mut() = Some(Bytes::from(outgoing.body).into());
         let deadline = if outgoing.is_streamed {

@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     fn encoded(rendered: &str) -> Vec<Metric> {
-        let request = encode(rendered, &Origin::new(&[]), 1, 2);
+        let request = encode(rendered, &Origin::new(&[], "i"), 1, 2);
         request.resource_metrics[0].scope_metrics[0].metrics.clone()
     }
 

@@ -2,6 +2,11 @@
 
 use std::fmt;
 
+use http::HeaderName;
+
+/// The header that carries it.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+
 /// A trace, a span in it, and whether it is kept. 25 bytes, copied freely.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
